@@ -1,0 +1,5 @@
+"""`python -m vsearch`."""
+
+from vsearch.cli.app import main
+
+main()

@@ -1,0 +1,54 @@
+"""What a latent codec and an embedding head are. numpy in, numpy out: tensors stay inside `models` and `training`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vsearch.records import Latents
+
+
+@runtime_checkable
+class LatentCodec(Protocol):
+    """Frames <-> integer latents <-> bytes. Latent t describes frame t completely.
+
+    `codec_id` is the permanent number of the bitstream family; `model_id` (hex sha256) names the weights.
+    """
+
+    codec_id: int
+    model_id: str
+
+    def encode(self, frames: NDArray[np.uint8]) -> Latents:
+        """frames: (T, 3, H, W) uint8 RGB, H and W multiples of 16 -> latents of the same T."""
+        ...
+
+    def decode(self, latents: Latents) -> NDArray[np.uint8]:
+        """Pictures (T, 3, H, W) uint8 RGB of the latents alone. Raises LatentError for other weights' latents."""
+        ...
+
+    def pack(self, latents: Latents) -> bytes:
+        """A self-contained chunk of 1 to 32 frames."""
+        ...
+
+    def unpack(self, data: bytes) -> Latents:
+        """Exactly the latents that were packed. Raises LatentError when the bytes are damaged or of other weights."""
+        ...
+
+    def unpack_many(self, chunks: Sequence[bytes]) -> list[Latents]:
+        """The same for several chunks side by side, which is faster than one after the other."""
+        ...
+
+
+@runtime_checkable
+class EmbeddingHead(Protocol):
+    """Latents -> unit vectors with which frames are found. `model_id` (hex sha256) names the weights, `d` the dimensions."""
+
+    model_id: str
+    d: int
+
+    def embed(self, latents: Latents) -> NDArray[np.float32]:
+        """(T, d) float32, unit length."""
+        ...

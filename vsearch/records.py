@@ -1,0 +1,319 @@
+"""The records that layers exchange: frozen dataclasses and numpy arrays, no tensors, no rows.
+
+Times inside the program are integers: a presentation time (`pts`) counted in a stream's `time_base` (seconds a tick, a
+Fraction). Ranges are half open. Seconds (names ending in `_s`) appear only where people read them; they count from the
+video's `start_pts` (product definition of *time zero*).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+FRAME_NUMBER_BITS = 24
+MAX_FRAMES = 1 << FRAME_NUMBER_BITS
+MAX_VIDEO_ID = (1 << 39) - 1
+CHUNK_FRAMES = 32
+
+
+def frame_id(video_id: int, number: int) -> int:
+    """The public 64-bit id of a frame: video id above, number among the video's sampled frames (pts order) below."""
+    if not 1 <= video_id <= MAX_VIDEO_ID or not 0 <= number < MAX_FRAMES:
+        raise ValueError(f"no frame id for video {video_id}, frame {number}")
+    return video_id << FRAME_NUMBER_BITS | number
+
+
+def split_frame_id(identity: int) -> tuple[int, int]:
+    """(video id, frame number) of a public frame id."""
+    return identity >> FRAME_NUMBER_BITS, identity & (MAX_FRAMES - 1)
+
+
+def seconds(pts: int, start_pts: int, time_base: Fraction) -> float:
+    """Seconds since the video's time zero, for people."""
+    return float((pts - start_pts) * time_base)
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerFacts:
+    """What the container says about a recording, kept as it was claimed at the first reading.
+
+    `recorded_at` is ISO 8601, with its zone where the container gives one. `timecode` is `HH:MM:SS:FF` (`;` before the
+    frames when drop-frame); `timecode_rate` its frames a second. `tags` holds every other tag, container and stream, cut
+    to 64 KB of JSON.
+    """
+
+    recorded_at: str | None = None
+    timecode: str | None = None
+    timecode_rate: Fraction | None = None
+    drop_frame: bool | None = None
+    reel: str | None = None
+    camera: str | None = None
+    audio_streams: int = 0
+    subtitle_streams: int = 0
+    tags: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class MediaInfo:
+    """What a file's header says about its video stream.
+
+    `width` and `height` are the stored pixels; `display_aspect` is width over height as people see it, after pixel aspect
+    and rotation. `rotation` is clockwise degrees (0, 90, 180, 270) to apply, `mirrored` a horizontal flip applied before it.
+    `claimed_*` come from headers and may lie or be absent. `still`: an image container with one frame.
+    """
+
+    container: str
+    codec: str
+    pixel_format: str
+    width: int
+    height: int
+    pixel_aspect: Fraction
+    rotation: int
+    mirrored: bool
+    display_aspect: Fraction
+    time_base: Fraction
+    frame_rate: Fraction | None
+    color_space: str | None
+    color_range: str | None
+    color_primaries: str | None
+    color_transfer: str | None
+    claimed_duration_s: float | None
+    claimed_frames: int | None
+    still: bool
+    facts: ContainerFacts
+
+    @property
+    def hdr(self) -> bool:
+        """Whether the transfer is PQ or HLG, so that pictures are tone-mapped."""
+        return self.color_transfer in ("smpte2084", "arib-std-b67")
+
+
+@dataclass(frozen=True, slots=True)
+class ContentIdentity:
+    """What makes a video itself, whatever its path: length in bytes, a hash of head, middle and tail, the full blake2b-256."""
+
+    size_bytes: int
+    quick_hash: bytes
+    full_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class FileStamp:
+    """A file as it was seen: used to notice that it changed. `mtime_ns` in nanoseconds."""
+
+    size_bytes: int
+    mtime_ns: int
+    inode: int
+
+
+@dataclass(frozen=True, slots=True)
+class PathSighting:
+    """Where a copy of a video was seen: a path is known by its volume and the bytes of its path inside it.
+
+    `mount` is where the volume was mounted at that time (absolute, bytes), so that `mount/path` is the absolute path.
+    """
+
+    volume: str
+    volume_label: str
+    mount: bytes
+    path: bytes
+    display: str
+    stamp: FileStamp
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FrameBatch:
+    """Consecutive sampled frames of one video. frames: (T, 3, H, W) uint8, RGB, display orientation; pts: (T,) int64."""
+
+    frames: NDArray[np.uint8]
+    pts: NDArray[np.int64]
+    time_base: Fraction
+
+    def __post_init__(self) -> None:
+        if self.frames.ndim != 4 or self.frames.shape[1] != 3 or self.frames.dtype != np.uint8:
+            raise ValueError(f"frames must be (T, 3, H, W) uint8, not {self.frames.shape} {self.frames.dtype}")
+        if self.pts.shape != self.frames.shape[:1] or self.pts.dtype != np.int64:
+            raise ValueError(f"pts must be ({len(self.frames)},) int64, not {self.pts.shape} {self.pts.dtype}")
+
+    def __repr__(self) -> str:
+        return f"FrameBatch(frames={self.frames.shape}, pts={list(self.pts[:3])}..., time_base={self.time_base})"
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """Frames between two cuts, [start_pts, end_pts). `kind`: how its first boundary was found; `strength` in [0, 1]."""
+
+    start_pts: int
+    end_pts: int
+    kind: str  # "start" | "cut" | "fade" | "dissolve"
+    strength: float
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """A stored interval inside one shot, [start_pts, end_pts): what a hit points at and what is clustered.
+
+    `psnr_db` and `ssim` compare the preview with the sampled frames; `low_information`: no frame in it can be told apart.
+    """
+
+    start_pts: int
+    end_pts: int
+    shot: int
+    psnr_db: float | None = None
+    ssim: float | None = None
+    low_information: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one complete pass over a file found, beside the sampled frames.
+
+    `end_pts` is where the last frame ends. `state` is "ok" or "partial" (then `reason` says why). `frames_decoded` counts
+    every decoded frame; `frame_pts` are the sampled ones, ascending.
+    """
+
+    info: MediaInfo
+    reader: str
+    identity: ContentIdentity
+    stamp: FileStamp
+    start_pts: int
+    end_pts: int
+    frames_decoded: int
+    frame_pts: tuple[int, ...]
+    shots: tuple[Shot, ...]
+    state: str
+    reason: str | None
+
+    @property
+    def duration_s(self) -> float:
+        return float((self.end_pts - self.start_pts) * self.info.time_base)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Latents:
+    """Integer latents of consecutive sampled frames of one video. values: (T, C, H/16, W/16) int8.
+
+    `model_id` names the weights that give them meaning. `source_size` is the (height, width) of the frames they describe.
+    """
+
+    values: NDArray[np.int8]
+    codec_id: int
+    model_id: str
+
+    def __post_init__(self) -> None:
+        if self.values.ndim != 4 or self.values.dtype != np.int8:
+            raise ValueError(f"values must be (T, C, h, w) int8, not {self.values.shape} {self.values.dtype}")
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __repr__(self) -> str:
+        return f"Latents(values={self.values.shape}, codec_id={self.codec_id}, model_id={self.model_id[:12]}...)"
+
+
+@dataclass(frozen=True, slots=True)
+class CodedChunk:
+    """The coded latents of up to 32 consecutive sampled frames. `checksum` is blake2b-128 of `data`."""
+
+    first_frame: int
+    n_frames: int
+    format_version: int
+    codec_id: int
+    model_id: str
+    data: bytes
+    checksum: bytes
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EmbeddingBlock:
+    """Embeddings of up to 4,096 consecutive sampled frames, quantised.
+
+    vectors: (n, d) int8; the unit vector is `vectors * scale`, renormalised. low_information: (n,) bool, True for frames
+    that are never searched.
+    """
+
+    head_id: str
+    first_frame: int
+    vectors: NDArray[np.int8]
+    scale: float
+    low_information: NDArray[np.bool_]
+
+    def unit_vectors(self) -> NDArray[np.float32]:
+        """(n, d) float32, unit length (zero rows stay zero)."""
+        vectors = self.vectors.astype(np.float32)
+        norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+        return vectors / np.maximum(norms, 1e-12)
+
+
+@dataclass(frozen=True, slots=True)
+class IndexSettings:
+    """How a video was read: recorded with it, and a reason to read it again when better ones are asked for."""
+
+    fps: Fraction
+    sampling: str  # "exact" | "keyframes"
+    clip_s: Fraction
+    preview_pixels: int
+    reader: str
+    shot_detector: str
+    threads: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class IndexedVideo:
+    """All that the library stores of one video: the result of the pure indexing function, ready to be committed."""
+
+    identity: ContentIdentity
+    stamp: FileStamp
+    info: MediaInfo
+    settings: IndexSettings
+    start_pts: int
+    end_pts: int
+    preview_size: tuple[int, int]  # (height, width)
+    frame_pts: NDArray[np.int64]
+    shots: tuple[Shot, ...]
+    clips: tuple[Clip, ...]
+    chunks: tuple[CodedChunk, ...]
+    embeddings: tuple[EmbeddingBlock, ...]
+    state: str
+    reason: str | None
+
+    @property
+    def duration_s(self) -> float:
+        return float((self.end_pts - self.start_pts) * self.info.time_base)
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One aligned pair of ranges, in seconds from each side's time zero. `rate`: video seconds a query second."""
+
+    query_start_s: float
+    query_end_s: float
+    start_s: float
+    end_s: float
+    rate: float
+    similarity: float
+    score: float
+    matched_frames: int
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One answer: a segment in a video of the library. For an image query the query times are None."""
+
+    rank: int
+    video_id: int
+    video: str
+    volume: str
+    online: bool
+    clip_id: int | None
+    start_s: float
+    end_s: float
+    query_start_s: float | None
+    query_end_s: float | None
+    similarity: float
+    score: float
+    score_kind: str = "uncalibrated"
