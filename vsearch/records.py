@@ -195,18 +195,18 @@ class Reading:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Latents:
-    """Integer latents of consecutive sampled frames of one video. values: (T, C, H/16, W/16) int8.
+    """Integer latents of consecutive sampled frames of one video. values: (T, C, H/16, W/16) int16.
 
-    `model_id` names the weights that give them meaning. `source_size` is the (height, width) of the frames they describe.
+    `model_id` names the weights that give them meaning; `codec_id` the bitstream family that they are packed with.
     """
 
-    values: NDArray[np.int8]
+    values: NDArray[np.int16]
     codec_id: int
     model_id: str
 
     def __post_init__(self) -> None:
-        if self.values.ndim != 4 or self.values.dtype != np.int8:
-            raise ValueError(f"values must be (T, C, h, w) int8, not {self.values.shape} {self.values.dtype}")
+        if self.values.ndim != 4 or self.values.dtype != np.int16:
+            raise ValueError(f"values must be (T, C, h, w) int16, not {self.values.shape} {self.values.dtype}")
 
     def __len__(self) -> int:
         return len(self.values)
