@@ -7,6 +7,7 @@ video's `start_pts` (product definition of *time zero*).
 
 from __future__ import annotations
 
+from base64 import b64encode
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
@@ -35,6 +36,19 @@ def split_frame_id(identity: int) -> tuple[int, int]:
 def seconds(pts: int, start_pts: int, time_base: Fraction) -> float:
     """Seconds since the video's time zero, for people."""
     return float((pts - start_pts) * time_base)
+
+
+def display_path(path: bytes) -> str:
+    """A path for people: UTF-8, whatever is invalid, unprintable or turns the writing direction escaped (`\\n`, `\\xff`)."""
+    text = path.decode("utf-8", "backslashreplace")
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def path_b64(path: bytes) -> str | None:
+    """Base64 of the path's bytes, for the `..._b64` beside a display form in JSON; None where that form is exact."""
+    return None if display_path(path).encode() == path else b64encode(path).decode("ascii")
 
 
 @dataclass(frozen=True, slots=True)
