@@ -1,0 +1,73 @@
+"""Which frames to take, how large, and which clips they make. Pure: numbers in, numbers out."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from collections.abc import Sequence
+from fractions import Fraction
+
+from vsearch.records import Clip, Shot
+
+GRID_PX = 16  # both sides of a preview are multiples of it: one latent cell
+MAX_SIDE_PX = 4096  # of a preview; only shapes beyond 450:1 meet it
+
+
+def preview_size(display_aspect: Fraction | float, pixels: int) -> tuple[int, int]:
+    """(height, width) of a preview of about `pixels` for pictures of `display_aspect` (width over height).
+
+    h = 16 * round(sqrt(pixels / aspect) / 16), w likewise from aspect * h; both at least 16 and at most 4096.
+    """
+    aspect = float(display_aspect)
+    height = _on_grid(math.sqrt(pixels / aspect))
+    return height, _on_grid(aspect * height)
+
+
+def _on_grid(side_px: float) -> int:
+    return min(MAX_SIDE_PX, max(GRID_PX, GRID_PX * math.floor(side_px / GRID_PX + 0.5)))
+
+
+class SamplingGrid:
+    """The global grid: the first frame with pts >= start + i / fps seconds, for each i from 0.
+
+    A gap longer than a step gives one frame after it, not several; other samples (a shot's first frame) don't move it.
+    """
+
+    def __init__(self, start_pts: int, fps: Fraction, time_base: Fraction) -> None:
+        self._start = start_pts
+        self._ticks = 1 / (fps * time_base)  # a step in ticks, exact
+        self._next = 0
+
+    def takes(self, pts: int) -> bool:
+        """Whether the frame at `pts` is on the grid. Ask once a frame, in ascending order."""
+        if pts - self._start < self._next * self._ticks:
+            return False
+        self._next = math.floor((pts - self._start) / self._ticks) + 1
+        return True
+
+
+def clips_of_shots(
+    shots: Sequence[Shot], frame_pts: Sequence[int], clip_s: Fraction, time_base: Fraction
+) -> tuple[Clip, ...]:
+    """The clips of each shot: ceil(duration / clip_s) equal parts in integer pts, merged until each holds a sampled frame.
+
+    frame_pts: the sampled frames, ascending. A part without one joins the part before it (the first joins the next); a
+    shot without any sampled frame has no clip.
+    """
+    clips: list[Clip] = []
+    for number, shot in enumerate(shots):
+        duration = shot.end_pts - shot.start_pts
+        parts = max(1, math.ceil(duration * time_base / clip_s))
+        edges = [shot.start_pts + duration * part // parts for part in range(parts + 1)]
+        begin = edges[0]
+        of_shot: list[tuple[int, int]] = []
+        for end in edges[1:]:
+            first = bisect_left(frame_pts, begin)
+            if first < len(frame_pts) and frame_pts[first] < end:
+                of_shot.append((begin, end))
+                begin = end
+            elif of_shot:
+                of_shot[-1] = (of_shot[-1][0], end)
+                begin = end
+        clips += [Clip(start_pts=a, end_pts=b, shot=number) for a, b in of_shot]
+    return tuple(clips)
