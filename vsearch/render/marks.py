@@ -1,0 +1,82 @@
+"""What is written on and into pictures: times, names, and that they are reconstructions."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Any
+
+from PIL import ImageFont
+from PIL.PngImagePlugin import PngInfo
+
+from vsearch._version import __version__
+
+MARK = "reconstruction"
+NOTICE = "Reconstruction: decoded from the latents of a vsearch library. Not the original pictures."
+SOFTWARE = f"vsearch {__version__}"
+
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+
+_XMP = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
+<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
+<rdf:Description xmlns:dc="http://purl.org/dc/elements/1.1/" xmlns:xmp="http://ns.adobe.com/xap/1.0/">
+<dc:title><rdf:Alt><rdf:li xml:lang="x-default">{title}</rdf:li></rdf:Alt></dc:title>
+<dc:description><rdf:Alt><rdf:li xml:lang="x-default">{notice}</rdf:li></rdf:Alt></dc:description>
+<xmp:CreatorTool>{software}</xmp:CreatorTool>
+</rdf:Description></rdf:RDF></x:xmpmeta><?xpacket end="w"?>"""
+
+
+def clock(time_s: float) -> str:
+    """h:mm:ss.s, rounded to tenths."""
+    tenths = round(time_s * 10)
+    hours, rest = divmod(tenths, 36_000)
+    minutes, rest = divmod(rest, 600)
+    return f"{hours}:{minutes:02d}:{rest // 10:02d}.{rest % 10}"
+
+
+def counted(n: int, one: str, many: str | None = None) -> str:
+    """A number with its noun: 1 clip, 1,203 clips."""
+    return f"{n:,} {one if n == 1 else many or one + 's'}"
+
+
+def printable(text: str) -> str:
+    """One line of text that shows what it is: control and direction characters become a replacement mark."""
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
+
+
+def shorten(text: str, font: Font, width: float) -> str:
+    """The text, with its middle left out where it is wider than `width` pixels."""
+    if font.getlength(text) <= width:
+        return text
+    keep = len(text) - 1
+    while keep > 1 and font.getlength(_without_middle(text, keep)) > width:
+        keep -= 1
+    return _without_middle(text, keep)
+
+
+def png_text(title: str) -> PngInfo:
+    """Text chunks that name the source and mark the picture."""
+    info = PngInfo()
+    info.add_itxt("Title", title)
+    info.add_text("Description", NOTICE)
+    info.add_text("Software", SOFTWARE)
+    return info
+
+
+def xmp_packet(title: str) -> bytes:
+    """The same marks as an XMP packet, for WebP."""
+    return _XMP.format(title=escape(title), notice=escape(NOTICE), software=escape(SOFTWARE)).encode()
+
+
+def save_options(suffix: str, title: str) -> dict[str, Any]:
+    """What Pillow's `save` is told for `.png`, `.webp` or `.gif`, marks included."""
+    title = printable(title)
+    if suffix == ".png":
+        return {"format": "PNG", "pnginfo": png_text(title), "compress_level": 6}
+    if suffix == ".webp":
+        return {"format": "WEBP", "xmp": xmp_packet(title), "quality": 82, "method": 4}
+    return {"format": "GIF", "comment": f"{title}\n{NOTICE}".encode()}
+
+
+def _without_middle(text: str, keep: int) -> str:
+    head = keep // 3
+    return f"{text[:head]}…{text[len(text) - (keep - head) :]}"
