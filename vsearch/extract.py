@@ -1,0 +1,269 @@
+"""From a file to what the library keeps of it: pictures, then latents, then embeddings. Pure: no database is touched.
+
+`extract` is what a worker computes for the gallery, `embed_file` what a search computes for a query. Both run
+`encode_frames`, so a picture embeds alike on either side.
+
+Frames go through the codec in groups of `CHUNK_FRAMES` consecutive sampled frames of one video, which are the chunks
+that are stored. The last group is filled up to a multiple of `PAD_FRAMES` by repeating its last frame, and what was
+added is dropped again: the shape that the networks see depends on the video alone, never on how a reader happened to
+batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from hashlib import blake2b
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vsearch.bitstream import VERSION
+from vsearch.config import IndexConfig, ReadConfig
+from vsearch.errors import MediaError, NoVideoError
+from vsearch.media.isolated import DecodeProcess
+from vsearch.media.sampling import clips_of_shots
+from vsearch.media.shots import DETECTOR
+from vsearch.models.base import EmbeddingHead, LatentCodec
+from vsearch.records import (
+    CHUNK_FRAMES,
+    MAX_FRAMES,
+    Clip,
+    CodedChunk,
+    EmbeddingBlock,
+    FrameBatch,
+    IndexedVideo,
+    IndexSettings,
+    Latents,
+    Reading,
+)
+
+PAD_FRAMES = 8
+BLOCK_FRAMES = 4096
+
+# A frame whose luma, averaged over 8x8 blocks, spreads by less than this (standard deviation, of 255 levels) shows
+# nothing by which it could be told from another: black, white, a plain colour, fog. Averaging first keeps film grain
+# and coding noise from passing for content. White lettering on 1% of a black frame spreads by about 10.
+FLAT_SPREAD = 5.0
+
+
+class FrameStream(Protocol):
+    """A file being read: batches of sampled frames, then what the pass over the file found."""
+
+    def __iter__(self) -> Iterator[FrameBatch]: ...
+
+    @property
+    def reading(self) -> Reading: ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EncodedFrames:
+    """Up to `CHUNK_FRAMES` consecutive sampled frames, encoded.
+
+    pts: (n,) int64; vectors: (n, d) float32, unit length; low_information: (n,) bool; size: (height, width) of the
+    frames.
+    """
+
+    pts: NDArray[np.int64]
+    latents: Latents
+    vectors: NDArray[np.float32]
+    low_information: NDArray[np.bool_]
+    size: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EmbeddedFile:
+    """A file as a query sees it, frame by frame in the order of `reading.frame_pts`.
+
+    vectors: (m, d) float32, unit length; low_information: (m,) bool, True for frames by which nothing can be found.
+    """
+
+    reading: Reading
+    vectors: NDArray[np.float32]
+    low_information: NDArray[np.bool_]
+
+
+def extract(
+    path: bytes, *, config: IndexConfig, codec: LatentCodec, head: EmbeddingHead, decoder: DecodeProcess
+) -> IndexedVideo:
+    """All that the library stores of the video in `path`, decoded once; latents are packed as soon as a chunk is full.
+
+    Raises MediaError when not one frame can be decoded; a file that breaks off later gives state "partial".
+    """
+    with decoder.read(path, config.read) as stream:
+        return extract_stream(stream, config=config, codec=codec, head=head)
+
+
+def extract_stream(
+    stream: FrameStream, *, config: IndexConfig, codec: LatentCodec, head: EmbeddingHead
+) -> IndexedVideo:
+    """`extract` of a file that is being read already. Raises MediaError."""
+    chunks: list[CodedChunk] = []
+    blocks = _BlockWriter(head.model_id)
+    pts: list[int] = []
+    size = (0, 0)
+    for encoded in encode_frames(stream, codec, head):
+        chunks.append(_pack(encoded.latents, first_frame=len(pts), codec=codec))
+        blocks.add(encoded.vectors, encoded.low_information)
+        pts.extend(encoded.pts.tolist())
+        size = encoded.size
+    reading = _checked(stream.reading, pts)
+    embeddings = blocks.finish()
+    return IndexedVideo(
+        identity=reading.identity,
+        stamp=reading.stamp,
+        info=reading.info,
+        settings=_settings(config, reading),
+        start_pts=reading.start_pts,
+        end_pts=reading.end_pts,
+        preview_size=size,
+        frame_pts=np.asarray(pts, dtype=np.int64),
+        shots=reading.shots,
+        clips=_clips(reading, config, np.concatenate([block.low_information for block in embeddings])),
+        chunks=tuple(chunks),
+        embeddings=embeddings,
+        state=reading.state,
+        reason=reading.reason,
+    )
+
+
+def embed_file(
+    path: bytes, read: ReadConfig, *, codec: LatentCodec, head: EmbeddingHead, decoder: DecodeProcess
+) -> EmbeddedFile:
+    """The vectors of a query file's sampled frames. Raises MediaError when not one frame can be decoded."""
+    pts: list[int] = []
+    vectors: list[NDArray[np.float32]] = []
+    low: list[NDArray[np.bool_]] = []
+    with decoder.read(path, read, identify=False) as stream:
+        for encoded in encode_frames(stream, codec, head):
+            pts.extend(encoded.pts.tolist())
+            vectors.append(encoded.vectors)
+            low.append(encoded.low_information)
+        reading = _checked(stream.reading, pts)
+    return EmbeddedFile(reading, np.concatenate(vectors), np.concatenate(low))
+
+
+def encode_frames(batches: Iterable[FrameBatch], codec: LatentCodec, head: EmbeddingHead) -> Iterator[EncodedFrames]:
+    """One video's frames, encoded in groups of `CHUNK_FRAMES` whatever the length of the batches."""
+    for frames, pts in _regroup(batches):
+        n = len(frames)
+        latents = codec.encode(_padded(frames))
+        vectors = head.embed(latents)[:n]
+        kept = Latents(latents.values[:n], codec_id=latents.codec_id, model_id=latents.model_id)
+        height, width = frames.shape[2:]
+        yield EncodedFrames(pts, kept, vectors, low_information(frames), (height, width))
+
+
+def low_information(frames: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """(T,) bool: which of the frames (T, 3, H, W) uint8 RGB are black or flat (see `FLAT_SPREAD`)."""
+    t, _, height, width = frames.shape
+    luma = np.einsum("tchw,c->thw", frames.astype(np.float32), np.array([0.299, 0.587, 0.114], dtype=np.float32))
+    blocks = luma.reshape(t, height // 8, 8, width // 8, 8).mean(axis=(2, 4))
+    flat: NDArray[np.bool_] = blocks.std(axis=(1, 2)) < FLAT_SPREAD
+    return flat
+
+
+def quantise(vectors: NDArray[np.float32]) -> tuple[NDArray[np.int8], float]:
+    """(n, d) int8 and the one scale that turns them back: the largest magnitude becomes 127."""
+    largest = float(np.abs(vectors).max(initial=0.0))
+    scale = largest / 127 if largest > 0 else 1.0
+    return np.rint(vectors / scale).astype(np.int8), scale
+
+
+def _regroup(batches: Iterable[FrameBatch]) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.int64]]]:
+    """Groups of exactly `CHUNK_FRAMES` frames, the last one shorter, from batches of any length."""
+    frames: NDArray[np.uint8] | None = None
+    pts = np.zeros(0, dtype=np.int64)
+    for batch in batches:
+        frames = batch.frames if frames is None or not len(frames) else np.concatenate([frames, batch.frames])
+        pts = np.concatenate([pts, batch.pts])
+        while len(frames) >= CHUNK_FRAMES:
+            yield frames[:CHUNK_FRAMES], pts[:CHUNK_FRAMES]
+            frames, pts = frames[CHUNK_FRAMES:], pts[CHUNK_FRAMES:]
+    if frames is not None and len(frames):
+        yield frames, pts
+
+
+def _padded(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    missing = -len(frames) % PAD_FRAMES
+    return np.concatenate([frames, np.repeat(frames[-1:], missing, axis=0)]) if missing else frames
+
+
+def _pack(latents: Latents, *, first_frame: int, codec: LatentCodec) -> CodedChunk:
+    data = codec.pack(latents)
+    return CodedChunk(
+        first_frame=first_frame,
+        n_frames=len(latents),
+        format_version=VERSION,
+        codec_id=latents.codec_id,
+        model_id=latents.model_id,
+        data=data,
+        checksum=blake2b(data, digest_size=16).digest(),
+    )
+
+
+class _BlockWriter:
+    """Collects vectors and quantises them as soon as a block is full, so that a long film stays small in memory."""
+
+    def __init__(self, head_id: str) -> None:
+        self._head_id = head_id
+        self._vectors: list[NDArray[np.float32]] = []
+        self._low: list[NDArray[np.bool_]] = []
+        self._waiting = 0
+        self._first_frame = 0
+        self._blocks: list[EmbeddingBlock] = []
+
+    def add(self, vectors: NDArray[np.float32], low: NDArray[np.bool_]) -> None:
+        """At most `CHUNK_FRAMES` rows; `BLOCK_FRAMES` is a multiple of it, so that a block never has to be split."""
+        self._vectors.append(vectors)
+        self._low.append(low)
+        self._waiting += len(vectors)
+        if self._waiting >= BLOCK_FRAMES:
+            self._flush()
+
+    def finish(self) -> tuple[EmbeddingBlock, ...]:
+        if self._waiting:
+            self._flush()
+        return tuple(self._blocks)
+
+    def _flush(self) -> None:
+        vectors, scale = quantise(np.concatenate(self._vectors))
+        low = np.concatenate(self._low)
+        self._blocks.append(EmbeddingBlock(self._head_id, self._first_frame, vectors, scale, low))
+        self._first_frame += self._waiting
+        self._vectors, self._low, self._waiting = [], [], 0
+
+
+def _checked(reading: Reading, pts: list[int]) -> Reading:
+    """The reading, once it is sure that it speaks of the frames that came."""
+    if not pts:
+        raise NoVideoError("no picture could be decoded")
+    if list(reading.frame_pts) != pts:
+        raise MediaError(f"the reader gave {len(pts)} frames but names {len(reading.frame_pts)} times")
+    if len(pts) > MAX_FRAMES:
+        raise MediaError(f"{len(pts)} sampled frames, at most {MAX_FRAMES} fit: index it with a lower --fps")
+    return reading
+
+
+def _settings(config: IndexConfig, reading: Reading) -> IndexSettings:
+    return IndexSettings(
+        fps=config.read.fps,
+        sampling=config.read.sampling,
+        clip_s=config.clip_s,
+        preview_pixels=config.read.preview_pixels,
+        reader=reading.reader,
+        shot_detector=DETECTOR,
+        threads=config.threads,
+    )
+
+
+def _clips(reading: Reading, config: IndexConfig, low: NDArray[np.bool_]) -> tuple[Clip, ...]:
+    """The clips of a video, marked where none of their frames can be told apart. low: (n,) bool, of the sampled
+    frames."""
+    clips = clips_of_shots(reading.shots, reading.frame_pts, config.clip_s, reading.info.time_base)
+    edges = np.searchsorted(reading.frame_pts, [(clip.start_pts, clip.end_pts) for clip in clips])
+    return tuple(
+        replace(clip, low_information=bool(low[first:stop].all()))
+        for clip, (first, stop) in zip(clips, edges.tolist(), strict=True)
+    )

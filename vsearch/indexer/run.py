@@ -1,0 +1,450 @@
+"""An indexing run: scan, plan, then a pipeline of decoding processes whose results are committed in one place.
+
+Each of `workers` threads owns one decoding process and takes one file at a time: the child decodes while the thread
+encodes, so two threads keep two cores busy. The thread that called commits videos as they get ready, each in one
+transaction; what kills the program costs the files under way and nothing else.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TextIO
+
+from vsearch.config import IndexConfig
+from vsearch.db.records import PathRecord
+from vsearch.db.store import Store
+from vsearch.errors import InputError, InterruptedRunError, MediaError, UnavailableError, VsearchError
+from vsearch.extract import FrameStream, extract_stream
+from vsearch.indexer.knowledge import gather, known_below
+from vsearch.indexer.plan import STILL, Knowledge, Plan, make_plan
+from vsearch.indexer.report import FailedPath, IndexReport
+from vsearch.indexer.scan import Candidate, Scan, scan
+from vsearch.indexer.volumes import volume_of
+from vsearch.media.isolated import DecodeProcess
+from vsearch.models.base import EmbeddingHead, LatentCodec
+from vsearch.progress import Progress
+from vsearch.records import FrameBatch, IndexedVideo, Reading, display_path
+from vsearch.text import counted
+
+logger = logging.getLogger(__name__)
+
+Models = tuple[LatentCodec, EmbeddingHead]
+STILL_REASON = "a still picture, not a video"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcome:
+    """What became of one file: exactly one of `video`, `error` and `known` (its content is in the library, or on its
+    way).
+
+    `full_hash` is None when the file could not even be hashed.
+    """
+
+    candidate: Candidate
+    full_hash: bytes | None = None
+    video: IndexedVideo | None = None
+    error: VsearchError | None = None
+
+
+class _StoppedError(Exception):
+    """The run is being stopped: whoever notices gives up."""
+
+
+class _StillError(MediaError):
+    """A still picture."""
+
+    code = STILL
+
+
+def run_index(
+    store: Store,
+    paths: Sequence[bytes],
+    config: IndexConfig,
+    *,
+    models: Callable[[], Models],
+    library: bytes | None,
+    progress: Progress,
+    log: Path | None = None,
+) -> IndexReport:
+    """Bring the library up to date with files and folders. `models` is called when a file has to be read.
+
+    Raises InputError for a path that is missing and unknown, StoreError when the library can't be written,
+    InterruptedRunError after Ctrl-C. A bad file never stops the run.
+    """
+    with _Run(store, config, models=models, progress=progress, log=log) as run:
+        return run.index(paths, library)
+
+
+class _Run:
+    """One run under way. Everything but `_work` happens in the thread that called."""
+
+    def __init__(
+        self, store: Store, config: IndexConfig, *, models: Callable[[], Models], progress: Progress, log: Path | None
+    ) -> None:
+        self._store = store
+        self._config = config
+        self._models = models
+        self._progress = progress
+        self._log = _open_log(log)
+        self._tally = _Tally()
+        self._known = Knowledge()
+        self._scanned: set[str] = set()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._log is not None:
+            self._log.close()
+
+    def index(self, paths: Sequence[bytes], library: bytes | None) -> IndexReport:
+        began = time.monotonic()
+        self._progress.start("scanning")
+        found = scan(paths, library=library, volume=self._config.volume)
+        self._progress.finish()
+        self._scanned = {candidate.sighting.volume for candidate in found.candidates}
+        self._known = gather(self._store, found.roots, found.candidates, self._config)
+        problems = list(named_problems(self._store, found))
+        plan = make_plan(found.candidates, self._known, retry=self._config.retry)
+        self._note_scan(found, plan)
+        self._settle(plan)
+        if plan.to_read:
+            self._read_all(plan.to_read)
+        return self._report(plan, problems, time.monotonic() - began)
+
+    def _note_scan(self, found: Scan, plan: Plan) -> None:
+        for refusal in found.ignored:
+            self._ignored(refusal.absolute, refusal.reason)
+        for refusal in found.unreadable:
+            self._failed(refusal.absolute, refusal.reason, refusal.code)
+        for candidate, failure in plan.failed_before:
+            if failure.code == STILL:
+                self._ignored(candidate.absolute, failure.reason)
+            else:
+                self._failed(candidate.absolute, f"{failure.reason} (before; --retry tries again)", failure.code)
+
+    def _settle(self, plan: Plan) -> None:
+        """What needs no reading."""
+        self._store.touch_paths(candidate.sighting for candidate in plan.unchanged)
+        for candidate, key, known in plan.moved:
+            self._store.add_path(known.video_id, candidate.sighting, moved_from=key)
+        self._tally.unchanged += len(plan.unchanged) + len(plan.moved)
+        absent: dict[str, list[bytes]] = defaultdict(list)
+        for (volume, path), _ in plan.absent:
+            absent[volume].append(path)
+        for volume, gone in sorted(absent.items()):
+            self._store.mark_offline(volume, paths=gone)
+
+    def _read_all(self, candidates: Sequence[Candidate]) -> None:
+        total_bytes = sum(candidate.sighting.stamp.size_bytes for candidate in candidates)
+        self._progress.start("indexing", total_files=len(candidates), total_bytes=total_bytes)
+        done = 0
+        try:
+            with Pipeline(self._store, self._config, self._models(), self._known.outdated, self._progress) as pipeline:
+                for outcome in pipeline.outcomes(candidates):
+                    self._commit(outcome)
+                    pipeline.settled(outcome)
+                    done += 1
+                    self._progress.advance(files=1, bytes_=outcome.candidate.sighting.stamp.size_bytes)
+        except KeyboardInterrupt as interrupt:
+            done_of = f"{done:,} of {counted(len(candidates), 'file')}"
+            raise InterruptedRunError(
+                f"stopped after {done_of}; they are kept, and the same command goes on from here"
+            ) from interrupt
+        finally:
+            self._progress.finish()
+
+    def _commit(self, outcome: Outcome) -> None:
+        """Write what became of a file, in one transaction."""
+        if outcome.error is not None:
+            self._commit_failure(outcome.candidate, outcome.error)
+        elif outcome.video is not None:
+            self._commit_video(outcome.candidate, outcome.video)
+        elif outcome.full_hash is not None:
+            self._commit_path(outcome.candidate, outcome.full_hash)
+
+    def _commit_failure(self, candidate: Candidate, error: VsearchError) -> None:
+        reason = str(error).removeprefix(f"{display_path(candidate.absolute)}: ")
+        if os.path.lexists(candidate.absolute):
+            self._store.record_attempt(candidate.sighting, reason=reason, code=error.code)
+        if error.code == STILL:
+            self._ignored(candidate.absolute, reason)
+        else:
+            self._failed(candidate.absolute, reason, error.code)
+
+    def _commit_video(self, candidate: Candidate, video: IndexedVideo) -> None:
+        sighting = replace(candidate.sighting, stamp=video.stamp)
+        known = self._known.paths.get(candidate.key)
+        earlier = self._store.video_by_full_hash(video.identity.full_hash)
+        if earlier is None and known is not None:
+            earlier = known.video_id
+        if earlier is None:
+            self._store.add_video(video, sighting)
+        else:
+            self._store.replace_video(earlier, video, sighting)
+        self._tally.count(video)
+        logger.info("indexed %s", candidate.sighting.display)
+
+    def _commit_path(self, candidate: Candidate, full_hash: bytes) -> None:
+        """A file whose content is known: touched, moved, or a copy."""
+        video_id = self._store.video_by_full_hash(full_hash)
+        if video_id is None:
+            raise InputError(f"{candidate.sighting.display}: its video was removed while it was read; run it again")
+        known = self._known.paths.get(candidate.key)
+        if known is not None and known.video_id == video_id:
+            self._store.touch_paths([candidate.sighting])
+            self._tally.unchanged += 1
+            return
+        gone = next((path for path in self._store.paths([video_id])[video_id] if self._is_gone(path)), None)
+        moved_from = (gone.sighting.volume, gone.sighting.path) if gone is not None else None
+        self._store.add_path(video_id, candidate.sighting, moved_from=moved_from)
+        if moved_from is None:
+            self._tally.copies += 1
+        else:
+            self._tally.unchanged += 1
+
+    def _is_gone(self, path: PathRecord) -> bool:
+        """Whether a known path is certainly not there any more: its volume is mounted, and the path is not on it."""
+        here = path.sighting.volume in self._scanned or volume_of(path.sighting.mount).identity == path.sighting.volume
+        return here and not os.path.lexists(path.absolute)
+
+    def _report(self, plan: Plan, problems: list[str], elapsed_s: float) -> IndexReport:
+        tally = self._tally
+        absent = {known.video_id for _, known in plan.absent}
+        paths = self._store.paths(sorted(absent))
+        good = tally.indexed + tally.partial + tally.unchanged + tally.copies
+        return IndexReport(
+            indexed=tally.indexed,
+            partial=tally.partial,
+            unchanged=tally.unchanged,
+            copies=tally.copies,
+            ignored=tally.ignored,
+            failed=tuple(tally.failed),
+            offline=sum(not any(path.online for path in paths.get(video_id, ())) for video_id in absent),
+            clips=tally.clips,
+            seconds_of_video=tally.seconds_of_video,
+            elapsed_seconds=elapsed_s,
+            bytes_latents=tally.bytes_latents,
+            bytes_embeddings=tally.bytes_embeddings,
+            problems=tuple(problems),
+            exit_status=int(bool(problems) or (bool(tally.failed) and not good)),
+        )
+
+    def _ignored(self, path: bytes, reason: str) -> None:
+        self._tally.ignored += 1
+        self._write_log("ignored", path, reason)
+
+    def _failed(self, path: bytes, reason: str, code: str) -> None:
+        self._tally.failed.append(FailedPath(path, reason, code))
+        self._write_log("failed", path, reason)
+        logger.info("failed %s: %s", display_path(path), reason)
+
+    def _write_log(self, what: str, path: bytes, reason: str) -> None:
+        if self._log is not None:
+            self._log.write(f"{what}\t{display_path(path)}\t{reason}\n")
+            self._log.flush()
+
+
+@dataclass(slots=True)
+class _Tally:
+    """The sums of a run."""
+
+    indexed: int = 0
+    partial: int = 0
+    unchanged: int = 0
+    copies: int = 0
+    ignored: int = 0
+    failed: list[FailedPath] = field(default_factory=list)
+    clips: int = 0
+    seconds_of_video: float = 0.0
+    bytes_latents: int = 0
+    bytes_embeddings: int = 0
+
+    def count(self, video: IndexedVideo) -> None:
+        if video.state == "ok":
+            self.indexed += 1
+        else:
+            self.partial += 1
+        self.clips += len(video.clips)
+        self.seconds_of_video += video.duration_s
+        self.bytes_latents += sum(len(chunk.data) for chunk in video.chunks)
+        self.bytes_embeddings += sum(block.vectors.nbytes for block in video.embeddings)
+
+
+class Pipeline:
+    """Decoding processes and the threads that encode what they yield. Leaving the context stops everything."""
+
+    def __init__(
+        self, store: Store, config: IndexConfig, models: Models, outdated: frozenset[int], progress: Progress
+    ) -> None:
+        self._store = store
+        self._config = config
+        self._codec, self._head = models
+        self._outdated = outdated
+        self._progress = progress
+        self._workers = config.workers or min(4, os.cpu_count() or 1)
+        self._pool = ThreadPoolExecutor(self._workers, thread_name_prefix="index")
+        self._local = threading.local()
+        self._lock = threading.Lock()
+        self._decoders: list[DecodeProcess] = []
+        self._claimed: set[bytes] = set()  # contents being read now
+        self._waiting: dict[bytes, list[Outcome]] = defaultdict(list)  # other files with such a content
+        self._ready: list[Outcome] = []
+        self._stop = threading.Event()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        with self._lock:
+            decoders = list(self._decoders)
+        for decoder in decoders:
+            decoder.close()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def outcomes(self, candidates: Sequence[Candidate]) -> Iterator[Outcome]:
+        """What became of each file, as it gets ready. Call `settled` with each before asking for the next."""
+        waiting = iter(candidates)
+        running: set[Future[Outcome]] = set()
+        while True:
+            while self._ready:
+                yield self._ready.pop()
+            for candidate in waiting:
+                running.add(self._pool.submit(self._work, candidate))
+                if len(running) >= 2 * self._workers:
+                    break
+            if not running:
+                return
+            finished, running = wait(running, return_when=FIRST_COMPLETED)
+            for future in finished:
+                outcome = future.result()
+                if not self._put_off(outcome):
+                    yield outcome
+
+    def settled(self, outcome: Outcome) -> None:
+        """An outcome is committed: files with the same content, which waited for it, come next."""
+        if outcome.full_hash is None or (outcome.video is None and outcome.error is None):
+            return
+        with self._lock:
+            self._claimed.discard(outcome.full_hash)
+        for other in self._waiting.pop(outcome.full_hash, ()):
+            self._ready.append(replace(other, error=outcome.error))
+
+    def _put_off(self, outcome: Outcome) -> bool:
+        """Whether a file waits for another one with the same content, which is being read."""
+        if outcome.video is not None or outcome.error is not None or outcome.full_hash is None:
+            return False
+        with self._lock:
+            busy = outcome.full_hash in self._claimed
+        if busy:
+            self._waiting[outcome.full_hash].append(outcome)
+        return busy
+
+    def _work(self, candidate: Candidate) -> Outcome:
+        """Read one file, in a thread of the pool. Whatever is wrong with it costs this file only."""
+        full_hash: bytes | None = None
+        self._progress.file(candidate.sighting.display)
+        try:
+            with self._decoder().read(candidate.absolute, self._config.read) as stream:
+                if stream.info.still:
+                    raise _StillError(STILL_REASON)
+                identity = stream.identity.full_hash
+                if not self._claim(identity):
+                    return Outcome(candidate, identity)
+                full_hash = identity
+                watched = _WatchedStream(stream, self._stop, self._progress)
+                video = extract_stream(watched, config=self._config, codec=self._codec, head=self._head)
+            return Outcome(candidate, full_hash, video=video)
+        except UnavailableError:
+            raise
+        except VsearchError as error:
+            if self._stop.is_set():
+                raise _StoppedError from error
+            return Outcome(candidate, full_hash, error=error)
+        except _StoppedError:
+            raise
+        except Exception as error:
+            logger.exception("%s", candidate.sighting.display)
+            return Outcome(candidate, full_hash, error=VsearchError(f"{type(error).__name__}: {error}"))
+
+    def _claim(self, full_hash: bytes) -> bool:
+        """Whether this content is to be read here: it is neither known well enough nor being read elsewhere."""
+        with self._lock:
+            if full_hash in self._claimed:
+                return False
+            known = self._store.video_by_full_hash(full_hash)
+            if known is not None and known not in self._outdated:
+                return False
+            self._claimed.add(full_hash)
+            return True
+
+    def _decoder(self) -> DecodeProcess:
+        """The decoding process of this thread."""
+        if not hasattr(self._local, "decoder"):
+            with self._lock:
+                if self._stop.is_set():
+                    raise _StoppedError
+                self._local.decoder = DecodeProcess(self._config.read)
+                self._decoders.append(self._local.decoder)
+        decoder: DecodeProcess = self._local.decoder
+        return decoder
+
+
+class _WatchedStream:
+    """A stream that reports progress and gives up when the run is stopped."""
+
+    def __init__(self, stream: FrameStream, stop: threading.Event, progress: Progress) -> None:
+        self._stream = stream
+        self._stop = stop
+        self._progress = progress
+
+    def __iter__(self) -> Iterator[FrameBatch]:
+        before: int | None = None
+        for batch in self._stream:
+            if self._stop.is_set():
+                raise _StoppedError
+            yield batch
+            last = int(batch.pts[-1])
+            self._progress.advance(
+                seconds_of_video=float((last - (last if before is None else before)) * batch.time_base)
+            )
+            before = last
+
+    @property
+    def reading(self) -> Reading:
+        return self._stream.reading
+
+
+def named_problems(store: Store, found: Scan) -> Iterator[str]:
+    """A line for each named path that is missing or empty although the library knows videos there.
+
+    Raises InputError for a path that is missing and unknown.
+    """
+    for root in (*found.missing, *found.empty):
+        videos = {path.video_id for path in known_below(store, root).values()}
+        if videos:
+            known = counted(len(videos), "known video is", "known videos are")
+            yield f"{display_path(root)}: {known} offline (not mounted?)"
+        elif root in found.missing:
+            raise InputError(f"{display_path(root)}: no such file or folder")
+
+
+def _open_log(log: Path | None) -> TextIO | None:
+    try:
+        return log.open("w", encoding="utf-8") if log is not None else None
+    except OSError as error:
+        raise InputError(f"{log}: the log can't be written: {error.strerror}") from error
