@@ -53,7 +53,7 @@ class PixelCodec:
 
 
 def moving_picture(n: int, *, height: int = 144, width: int = 256, seed: int = 0) -> NDArray[np.uint8]:
-    """(n, 3, height, width) uint8: a disc wandering over a gradient; pixel (0, 0) of frame i is (i % 256, i // 256, seed)."""
+    """(n, 3, height, width) uint8: a wandering disc; pixel (0, 0) of frame i is (i % 256, i // 256, seed)."""
     rng = np.random.default_rng(seed)
     paint, back = rng.integers(60, 255, (2, 3))
     y, x = np.mgrid[:height, :width]

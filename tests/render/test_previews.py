@@ -11,7 +11,7 @@ from PIL import Image
 
 from vsearch.errors import InputError, LatentError
 from vsearch.render.frames import Excerpt, Footage
-from vsearch.render.marks import NOTICE, clock, printable
+from vsearch.render.marks import NOTICE
 from vsearch.render.previews import resolve_form, write_preview
 from vsearch.render.sheets import MOST_PICTURES, arrange
 
@@ -177,11 +177,3 @@ def test_several_videos_in_one_file_are_refused(film: Footage, tmp_path: Path) -
         write_preview([], tmp_path / "a.png")
     with pytest.raises(InputError, match="above 0"):
         write_preview([Excerpt(film)], tmp_path / "a.mp4", speed=0)
-
-
-def test_the_clock_rounds_to_tenths() -> None:
-    assert [clock(s) for s in (0, 59.96, 3599.95, 36_610.04)] == ["0:00:00.0", "0:01:00.0", "1:00:00.0", "10:10:10.0"]
-
-
-def test_control_and_direction_characters_are_replaced() -> None:
-    assert printable("a\nb\u202ec\udc80d é 映画") == "a\ufffdb\ufffdc\ufffdd é 映画"

@@ -9,6 +9,7 @@ from PIL import ImageFont
 from PIL.PngImagePlugin import PngInfo
 
 from vsearch._version import __version__
+from vsearch.text import printable
 
 MARK = "reconstruction"
 NOTICE = "Reconstruction: decoded from the latents of a vsearch library. Not the original pictures."
@@ -23,24 +24,6 @@ _XMP = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 <dc:description><rdf:Alt><rdf:li xml:lang="x-default">{notice}</rdf:li></rdf:Alt></dc:description>
 <xmp:CreatorTool>{software}</xmp:CreatorTool>
 </rdf:Description></rdf:RDF></x:xmpmeta><?xpacket end="w"?>"""
-
-
-def clock(time_s: float) -> str:
-    """h:mm:ss.s, rounded to tenths."""
-    tenths = round(time_s * 10)
-    hours, rest = divmod(tenths, 36_000)
-    minutes, rest = divmod(rest, 600)
-    return f"{hours}:{minutes:02d}:{rest // 10:02d}.{rest % 10}"
-
-
-def counted(n: int, one: str, many: str | None = None) -> str:
-    """A number with its noun: 1 clip, 1,203 clips."""
-    return f"{n:,} {one if n == 1 else many or one + 's'}"
-
-
-def printable(text: str) -> str:
-    """One line of text that shows what it is: control and direction characters become a replacement mark."""
-    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
 
 
 def shorten(text: str, font: Font, width: float) -> str:

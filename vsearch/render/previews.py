@@ -17,9 +17,10 @@ from vsearch.media.writer import write_video
 from vsearch.progress import Progress, SilentProgress
 from vsearch.render.files import make_folder, written_whole
 from vsearch.render.frames import Excerpt, Picture, decode_pictures, pick_frames
-from vsearch.render.marks import MARK, NOTICE, SOFTWARE, clock, printable, save_options
+from vsearch.render.marks import MARK, NOTICE, SOFTWARE, save_options
 from vsearch.render.reports import SheetEntry, write_sheet_index
 from vsearch.render.sheets import ACCENT, FAINT, PAPER, describe, save_sheet, sheet_of
+from vsearch.text import clock, printable
 
 FORMS = ("auto", "sheet", "animation", "video", "frames", "folder")
 SUFFIX_FORMS = {".png": "sheet", ".webp": "sheet", ".gif": "animation", ".mp4": "video"}

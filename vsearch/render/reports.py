@@ -22,7 +22,8 @@ from vsearch.errors import LatentError
 from vsearch.records import Hit
 from vsearch.render.files import write_text
 from vsearch.render.frames import Excerpt, Footage, Picture, decode_pictures, pick_frames
-from vsearch.render.marks import MARK, NOTICE, SOFTWARE, clock, counted, printable
+from vsearch.render.marks import MARK, NOTICE, SOFTWARE
+from vsearch.text import clock, counted, printable
 
 PAIRS = 6  # pictures shown for one hit
 CLIPS_DRAWN = 12  # most central clips drawn of a group

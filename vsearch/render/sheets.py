@@ -12,7 +12,8 @@ from PIL import Image, ImageDraw, ImageFont
 from vsearch.errors import InputError
 from vsearch.render.files import written_whole
 from vsearch.render.frames import Excerpt, Picture, decode_pictures, pick_frames
-from vsearch.render.marks import MARK, Font, clock, printable, save_options, shorten
+from vsearch.render.marks import MARK, Font, save_options, shorten
+from vsearch.text import clock, printable
 
 DEFAULT_PICTURES = 48  # a page that can be taken in at a glance
 MOST_PICTURES = 1600  # 40 x 40 tiles of 256 x 170 px stay below WebP's limit of 16,383 px a side
