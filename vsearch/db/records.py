@@ -52,7 +52,10 @@ class MetaRecord:
 
 @dataclass(frozen=True, slots=True)
 class PathRecord:
-    """Where a copy of a video was seen last. `seen_at`: seconds since 1970, UTC. `online`: it was there when last looked for."""
+    """Where a copy of a video was seen last.
+
+    `seen_at`: seconds since 1970, UTC. `online`: it was there when last looked for.
+    """
 
     video_id: int
     sighting: PathSighting
@@ -177,7 +180,7 @@ class Changes:
 
 @dataclass(frozen=True, slots=True)
 class VolumeRecord:
-    """A volume that paths were seen on: its identity, its label for people, where it was mounted, how many paths it has."""
+    """A volume that paths were seen on. `label` is for people; `mounts`: where it was mounted when they were seen."""
 
     identity: str
     label: str
