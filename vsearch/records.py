@@ -316,7 +316,10 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One answer: a segment in a video of the library. For an image query the query times are None."""
+    """One answer: a segment in a video of the library. For an image query the query times are None.
+
+    `video` is the display form of the absolute path; `video_b64` its bytes where that form is not exact.
+    """
 
     rank: int
     video_id: int
@@ -331,3 +334,4 @@ class Hit:
     similarity: float
     score: float
     score_kind: str = "uncalibrated"
+    video_b64: str | None = None
