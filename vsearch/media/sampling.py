@@ -49,7 +49,7 @@ class SamplingGrid:
 def clips_of_shots(
     shots: Sequence[Shot], frame_pts: Sequence[int], clip_s: Fraction, time_base: Fraction
 ) -> tuple[Clip, ...]:
-    """The clips of each shot: ceil(duration / clip_s) equal parts in integer pts, merged until each holds a sampled frame.
+    """The clips of each shot: ceil(duration / clip_s) equal parts, merged until each holds a sampled frame.
 
     frame_pts: the sampled frames, ascending. A part without one joins the part before it (the first joins the next); a
     shot without any sampled frame has no clip.
