@@ -24,7 +24,7 @@ from vsearch.config import IndexConfig, ReadConfig
 from vsearch.errors import MediaError, NoVideoError
 from vsearch.media.isolated import DecodeProcess
 from vsearch.media.sampling import clips_of_shots
-from vsearch.media.shots import DETECTOR
+from vsearch.media.shots import SHOT_DETECTOR
 from vsearch.models.base import EmbeddingHead, LatentCodec
 from vsearch.records import (
     CHUNK_FRAMES,
@@ -253,7 +253,7 @@ def _settings(config: IndexConfig, reading: Reading) -> IndexSettings:
         clip_s=config.clip_s,
         preview_pixels=config.read.preview_pixels,
         reader=reading.reader,
-        shot_detector=DETECTOR,
+        shot_detector=SHOT_DETECTOR,
         threads=config.threads,
     )
 

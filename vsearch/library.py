@@ -1,16 +1,50 @@
-"""`Library`: the whole public Python API."""
+"""`Library`: the whole public Python API.
+
+    with Library.open("my-library", create=True) as library:
+        library.index(["/videos"])
+        for result in library.search(["excerpt.mp4"]):
+            print(result.query, result.hits)
+
+A library is a folder: `library.db` (the tables, unless `database` names another place), `models/` (the weights that its
+latents need, by hash) and `cache/` (index files, which can be deleted at any time).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import os
+import platform
+import re
+from base64 import b64decode, b64encode
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from vsearch.config import IndexConfig
-from vsearch.progress import Progress
-from vsearch.records import Hit
+import numpy as np
+from numpy.typing import NDArray
+
+from vsearch import forms
+from vsearch._version import __version__
+from vsearch.config import IndexConfig, default_library
+from vsearch.db.records import ModelRecord, RunRecord
+from vsearch.db.store import Store
+from vsearch.errors import InputError, InterruptedRunError, NotALibraryError, StoreError, VsearchError
+from vsearch.indexer.plan import STILL
+from vsearch.models import load_codec, load_head, shipped_codec, shipped_head
+from vsearch.models.shelf import ModelShelf
+from vsearch.progress import Progress, SilentProgress
+from vsearch.records import CodedChunk, Hit, display_path, seconds
+
+if TYPE_CHECKING:
+    from vsearch.indexer.report import DryRun, IndexReport
+    from vsearch.models.base import EmbeddingHead, LatentCodec
+    from vsearch.render.frames import Excerpt, Footage
+    from vsearch.render.previews import PreviewReport
+
+PathLike = Path | str
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,37 +55,379 @@ class SearchResult:
     hits: tuple[Hit, ...]
     error: str | None = None
     error_code: str | None = None
+    score_kind: str = "uncalibrated"
 
 
 class Library:
-    """SIGNATURES ONLY: being written. Everything returned is a record or a JSON-ready dict in product.md's forms."""
+    """A latent library, opened with `Library.open`. A context manager.
+
+    Reading methods see what was committed before they were called, also by other processes. `index` and `remove` take
+    the library's lock while they run and raise LockedError when another process has it. Every method raises StoreError
+    when the library cannot be read or written.
+    """
+
+    def __init__(
+        self, folder: Path, *, location: Path | str, store: Store | None, codec: Path | None, head: Path | None
+    ) -> None:
+        """Use `Library.open`."""
+        self.folder = folder
+        self._location = location
+        self._reader = store
+        self._first_models = (codec, head)
+        self._shelf = ModelShelf(folder / "models")
 
     @classmethod
-    def open(cls, path: Path | str | None = None, *, create: bool = False, database: str | None = None) -> Library: ...
+    def open(
+        cls,
+        path: PathLike | None = None,
+        *,
+        create: bool = False,
+        database: str | None = None,
+        codec: Path | None = None,
+        head: Path | None = None,
+    ) -> Self:
+        """The library in the folder `path` (None: `$VSEARCH_LIBRARY`, else the platform's data folder).
 
-    def index(self, paths: Sequence[Path | str], config: IndexConfig | None = None, *, progress: Progress | None = None,
-              log: Path | None = None) -> Any: ...  # IndexReport (frozen dataclass with .as_json())
+        create: a library that is not there is made by the first `index`. database: the address of a PostgreSQL database
+        that holds the tables instead of `library.db`. codec, head: model folders to index new videos with (None: those
+        that the library uses already, at first those that come with vsearch). Raises NotALibraryError, SchemaError,
+        StoreError.
+        """
+        folder = Path(path) if path is not None else default_library()
+        location: Path | str = database or folder
+        store: Store | None = None
+        try:
+            store = Store.open(location, writable=False)
+        except NotALibraryError:
+            if not create or not (database or _may_become_library(folder)):
+                raise
+        return cls(folder, location=location, store=store, codec=codec, head=head)
 
-    def plan(self, paths: Sequence[Path | str], config: IndexConfig | None = None) -> Any: ...  # DryRun, --dry-run
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """Lines that a person should see: an older schema, a copy that was recovered."""
+        return self._reader.notices if self._reader is not None else ()
 
-    def search(self, queries: Sequence[Path | str], *, k: int = 10, start_s: float | None = None, end_s: float | None = None,
-               min_similarity: float | None = None, device: str = "auto") -> Iterator[SearchResult]: ...
+    # ------------------------------------------------------------------------------------------------------ indexing
 
-    def preview(self, targets: Sequence[str], out: Path, *, start_s: float | None = None, end_s: float | None = None,
-                every_s: float | None = None, speed: float = 4.0) -> Any: ...
+    def index(
+        self,
+        paths: Sequence[PathLike],
+        config: IndexConfig | None = None,
+        *,
+        progress: Progress | None = None,
+        log: Path | None = None,
+    ) -> IndexReport:
+        """Bring the library up to date with files and folders; without any, finish the runs that were interrupted.
 
-    def cluster(self, n: int | None = None, *, report: Path | None = None) -> Any: ...
+        log: a file that gets a line for each file that is ignored or fails. Bad files never stop a run: the report
+        names them. Raises InputError (a path that is missing and unknown), LockedError, StoreError (a full disk), and
+        InterruptedRunError after Ctrl-C: what was finished is kept, and the same call goes on from there.
+        """
+        from vsearch.indexer.report import IndexReport
 
-    def list(self, pattern: str | None = None, *, volume: str | None = None, state: str | None = None) -> Any: ...
+        config = config or IndexConfig()
+        if self._reader is None:
+            _check_first_paths(paths)
+        with self._writing() as store:
+            unfinished = store.runs(unfinished=True)
+            asked = [([_absolute(path) for path in paths], config)] if paths else _resumed(unfinished, config)
+            report = IndexReport()
+            for roots, wanted in asked:
+                report = report.plus(self._index(store, roots, wanted, progress=progress, log=log))
+            done = [_arguments(roots, wanted) for roots, wanted in asked]
+            for run in unfinished:
+                if run.arguments in done or not paths:
+                    store.finish_run(run.id, {"finished_by_a_later_run": True})
+            return report
 
-    def info(self, video: str | None = None) -> dict[str, Any]: ...
+    def _index(
+        self, store: Store, roots: list[bytes], config: IndexConfig, *, progress: Progress | None, log: Path | None
+    ) -> IndexReport:
+        """One run, recorded. It stays unfinished when it is interrupted or the library can't be written."""
+        from vsearch.indexer.run import run_index
 
-    def remove(self, videos: Sequence[str]) -> int: ...
+        run_id = store.start_run(_arguments(roots, config), _versions())
+        try:
+            report = run_index(
+                store,
+                roots,
+                config,
+                models=lambda: self._indexing_models(store, config),
+                library=os.fsencode(self.folder),
+                progress=progress or SilentProgress(),
+                log=log,
+            )
+        except (InterruptedRunError, StoreError):
+            raise
+        except VsearchError as error:
+            store.finish_run(run_id, {"error": str(error), "code": error.code})
+            raise
+        store.finish_run(run_id, report.as_json())
+        return report
 
-    def close(self) -> None: ...
+    def plan(
+        self, paths: Sequence[PathLike], config: IndexConfig | None = None, *, progress: Progress | None = None
+    ) -> DryRun:
+        """What `index` would do, how long it would take here and how large the library would get; nothing is written.
+
+        Raises InputError for a path that is missing and unknown.
+        """
+        from vsearch.indexer.estimate import dry_run
+
+        config = config or IndexConfig()
+        store = self._reader
+        if not paths and store is not None:
+            asked = _resumed(store.runs(unfinished=True), config)
+            paths, config = ([os.fsdecode(root) for root in asked[0][0]], asked[0][1]) if asked else ([], config)
+        return dry_run(
+            store,
+            [_absolute(path) for path in paths],
+            config,
+            models=lambda: self._estimating_models(config),
+            library=os.fsencode(self.folder),
+            progress=progress or SilentProgress(),
+        )
+
+    @classmethod
+    def plan_new(
+        cls, paths: Sequence[PathLike], config: IndexConfig | None = None, *, progress: Progress | None = None
+    ) -> DryRun:
+        """`plan` for a library that does not exist yet."""
+        folder = default_library()
+        return cls(folder, location=folder, store=None, codec=None, head=None).plan(paths, config, progress=progress)
+
+    def _indexing_models(self, store: Store, config: IndexConfig) -> tuple[LatentCodec, EmbeddingHead]:
+        """The library's active models, loaded; those asked for in `open`, or at first the shipped ones, become
+        active."""
+        meta = store.meta()
+        codec_folder, head_folder = self._first_models
+        codec_id, head_id = meta.active_codec, meta.active_head
+        if codec_folder is not None or codec_id is None:
+            codec_id = self._shelf.add(codec_folder or shipped_codec()).model_id
+        if head_folder is not None or head_id is None:
+            head_id = self._shelf.add(head_folder or shipped_head()).model_id
+        codec = self._shelf.codec(codec_id, device=config.device, threads=config.threads)
+        head = self._shelf.head(head_id, device=config.device, threads=config.threads)
+        if (codec_id, head_id) != (meta.active_codec, meta.active_head):
+            trained = self._shelf.files(codec_id).training, self._shelf.files(head_id).training
+            store.put_model(ModelRecord(codec_id, "codec", codec_id=codec.codec_id, training=trained[0]))
+            store.put_model(ModelRecord(head_id, "head", dimensions=head.d, training=trained[1]))
+            store.set_active(codec=codec_id, head=head_id)
+        return codec, head
+
+    def _estimating_models(self, config: IndexConfig) -> tuple[LatentCodec, EmbeddingHead]:
+        """The models that indexing would use, without putting any into the library."""
+        meta = self._reader.meta() if self._reader is not None else None
+        codec_folder, head_folder = self._first_models
+        if meta is not None and meta.active_codec and meta.active_head:
+            codec_folder = codec_folder or self._shelf.files(meta.active_codec).folder
+            head_folder = head_folder or self._shelf.files(meta.active_head).folder
+        return (
+            load_codec(codec_folder or shipped_codec(), device=config.device, threads=config.threads),
+            load_head(head_folder or shipped_head(), device=config.device, threads=config.threads),
+        )
+
+    # ------------------------------------------------------------------------------------------------------- looking
+
+    def preview(
+        self,
+        targets: Sequence[str] | None,
+        out: PathLike,
+        *,
+        start_s: float | None = None,
+        end_s: float | None = None,
+        every_s: float | None = None,
+        speed: float = 4.0,
+        form: str = "auto",
+        progress: Progress | None = None,
+    ) -> PreviewReport:
+        """Draw videos or clips (None: every video) to a file or folder, decoded from stored latents alone.
+
+        targets: as `info` takes them, or `c345` for a clip. start_s, end_s: a range, in seconds of the video. form: see
+        `vsearch.render.previews.FORMS`. Raises InputError, AmbiguousError, LatentError.
+        """
+        from vsearch.render.previews import write_preview
+
+        store = self._reading()
+        names = [f"id:{video_id}" for video_id in store.video_ids()] if targets is None else targets
+        excerpts = [self._excerpt(name, start_s=start_s, end_s=end_s) for name in names]
+        return write_preview(excerpts, Path(out), every_s=every_s, speed=speed, form=form, progress=progress)
+
+    def _excerpt(self, target: str, *, start_s: float | None, end_s: float | None) -> Excerpt:
+        """The part of a video that a target names, narrowed or moved to a range."""
+        from vsearch.render.frames import Excerpt
+
+        store = self._reading()
+        number = re.fullmatch(r"c([1-9][0-9]*)", target)
+        if number is None or Path(target).exists():
+            video_id = store.resolve(target)
+            return Excerpt(self._footage(video_id), start_s or 0.0, end_s, f"v{video_id}")
+        record = store.clip(int(number[1]))
+        footage = self._footage(record.video_id)
+        first, stop = (
+            seconds(pts, footage.start_pts, footage.time_base) for pts in (record.clip.start_pts, record.clip.end_pts)
+        )
+        return Excerpt(footage, first if start_s is None else start_s, stop if end_s is None else end_s, target)
+
+    def _footage(self, video_id: int) -> Footage:
+        """A stored video as it can be drawn. Raises InputError when it has no stored pictures."""
+        from vsearch.render.frames import Footage, chunk_source
+
+        store = self._reading()
+        record, timeline = store.video(video_id), store.timeline(video_id)
+        first = store.chunks(video_id, 0, 1)
+        if not first:
+            raise InputError(f"v{video_id}: the library holds no pictures of it")
+        codec = self._shelf.codec(first[0].model_id)
+        return Footage(
+            name=record.paths[0].display if record.paths else f"v{video_id}",
+            frame_pts=timeline.pts,
+            start_pts=timeline.start_pts,
+            end_pts=timeline.end_pts,
+            time_base=timeline.time_base,
+            display_aspect=record.info.display_aspect,
+            codec=codec,
+            latents=chunk_source(lambda numbers: _chunks_with(store, video_id, numbers), codec),
+            still=record.info.still,
+        )
+
+    # ------------------------------------------------------------------------------------------------ what there is
+
+    def list(
+        self, pattern: str | None = None, *, volume: str | None = None, state: str | None = None
+    ) -> list[dict[str, Any]]:
+        """One JSON-ready object a video, then one a file that failed.
+
+        pattern: a path or glob; volume: its identity or label; state: "ok", "partial", "failed" or "offline". Raises
+        InputError for another state.
+        """
+        store = self._reading()
+        entries = [forms.video_line(video) for video in store.videos(pattern, volume=volume, state=state)]
+        if state in (None, "failed"):
+            failures = store.failures(pattern, volume=volume)
+            entries += [forms.failure_line(failure) for failure in failures if failure.code != STILL]
+        return entries
+
+    def info(self, video: str | None = None) -> dict[str, Any]:
+        """Everything that is known of a video, or (None) the sums of the library; JSON-ready.
+
+        video: an existing or stored path, `v12`, or a unique name; `id:` and `path:` force one. Raises InputError when
+        nothing fits, AmbiguousError (listing the candidates) when several do.
+        """
+        store = self._reading()
+        if video is None:
+            sums = forms.library_info(store.totals(), store.meta(), store.models())
+            return {**sums, "library": str(self.folder.absolute()), **self._sizes()}
+        video_id = store.resolve(video)
+        return forms.video_info(store.video(video_id), store.clips(video_id), store.shots(video_id))
+
+    def _sizes(self) -> dict[str, int]:
+        return {f"bytes_{name}": _folder_bytes(self.folder / name) for name in ("models", "cache")}
+
+    def remove(self, videos: Sequence[str]) -> int:
+        """Take videos out of the library, named as in `info`; how many. Originals are not touched.
+
+        Raises InputError or AmbiguousError, before anything is removed, for a name that does not fit one video.
+        """
+        with self._writing() as store:
+            return store.remove_videos(sorted({store.resolve(video) for video in videos}))
+
+    # ---------------------------------------------------------------------------------------------- open and closed
+
+    def close(self) -> None:
+        """Give up the database. May be called twice."""
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
+
+    def _reading(self) -> Store:
+        """The store to read from. Raises NotALibraryError when there is no library (yet, or any more)."""
+        if self._reader is None:
+            self._reader = Store.open(self._location, writable=False)
+        return self._reader
+
+    @contextmanager
+    def _writing(self) -> Iterator[Store]:
+        """The store to write to, locked. Reading is given up meanwhile, so that closing leaves one plain file."""
+        self.close()
+        with Store.open(self._location, writable=True, create=True) as store:
+            yield store
+        self._reader = Store.open(self._location, writable=False)
+
+
+def _chunks_with(store: Store, video_id: int, numbers: NDArray[np.int64]) -> Iterator[CodedChunk]:
+    """The chunks that hold these frames (ascending), each once, read one at a time."""
+    position = 0
+    while position < len(numbers):
+        number = int(numbers[position])
+        (chunk,) = store.chunks(video_id, number, number + 1) or (None,)
+        if chunk is None:
+            return
+        yield chunk
+        position = int(np.searchsorted(numbers, chunk.first_frame + chunk.n_frames))
+
+
+def _absolute(path: PathLike) -> bytes:
+    return os.fsencode(Path(path).absolute())
+
+
+def _check_first_paths(paths: Sequence[PathLike]) -> None:
+    """Nothing is made before it is sure that there is something to index."""
+    if not paths:
+        raise InputError("there is no library yet: name the files or folders to index")
+    for path in paths:
+        if not os.path.lexists(path):
+            raise InputError(f"{display_path(os.fsencode(path))}: no such file or folder")
+
+
+def _may_become_library(folder: Path) -> bool:
+    """Whether a library can be made here: nothing is there, or an empty folder, or what a killed first run left."""
+    try:
+        names = {entry.name for entry in folder.iterdir()}
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return names <= {"models", "cache"}
+
+
+def _folder_bytes(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else 0
+
+
+def _versions() -> dict[str, str]:
+    return {"vsearch": __version__, "python": platform.python_version(), "platform": platform.platform()}
+
+
+def _arguments(roots: Sequence[bytes], config: IndexConfig) -> dict[str, Any]:
+    """What a run was asked for, JSON-ready, so that it can be finished later."""
+    return {
+        "paths_b64": [b64encode(root).decode("ascii") for root in roots],
+        "paths": [display_path(root) for root in roots],
+        "fps": str(config.read.fps),
+        "sampling": config.read.sampling,
+        "volume": config.volume,
+        "retry": config.retry,
+    }
+
+
+def _resumed(runs: Sequence[RunRecord], config: IndexConfig) -> list[tuple[list[bytes], IndexConfig]]:
+    """What unfinished runs were asked for, each once. How fast it is done (device, threads) is as asked now."""
+    asked: list[tuple[list[bytes], IndexConfig]] = []
+    for run in runs:
+        given: Mapping[str, Any] = run.arguments
+        read = replace(config.read, fps=Fraction(given["fps"]), sampling=given["sampling"])
+        wanted = replace(config, read=read, volume=given["volume"], retry=given["retry"])
+        roots = [b64decode(root) for root in given["paths_b64"]]
+        if (roots, wanted) not in asked:
+            asked.append((roots, wanted))
+    return asked

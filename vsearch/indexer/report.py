@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from vsearch.records import display_path, path_b64
+from vsearch.forms import FORMAT, named
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class IndexReport:
     def as_json(self) -> dict[str, Any]:
         """The object that `vsearch index --json` prints."""
         return {
-            "format": 1,
+            "format": FORMAT,
             "indexed": self.indexed,
             "partial": self.partial,
             "unchanged": self.unchanged,
@@ -105,7 +105,7 @@ class DryRun:
     def as_json(self) -> dict[str, Any]:
         """The object that `vsearch index --dry-run --json` prints."""
         return {
-            "format": 1,
+            "format": FORMAT,
             "dry_run": True,
             "files": self.files,
             "unchanged": self.unchanged,
@@ -118,9 +118,3 @@ class DryRun:
             "sampled": self.sampled,
             "problems": list(self.problems),
         }
-
-
-def named(key: str, path: bytes) -> dict[str, str]:
-    """`key` with the display form of a path, and `key_b64` beside it where that is not the path itself."""
-    exact = path_b64(path)
-    return {key: display_path(path)} | ({f"{key}_b64": exact} if exact is not None else {})

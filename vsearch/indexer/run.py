@@ -293,7 +293,7 @@ class Pipeline:
         self._codec, self._head = models
         self._outdated = outdated
         self._progress = progress
-        self._workers = config.workers or min(4, os.cpu_count() or 1)
+        self._workers = worker_count(config)
         self._pool = ThreadPoolExecutor(self._workers, thread_name_prefix="index")
         self._local = threading.local()
         self._lock = threading.Lock()
@@ -429,13 +429,18 @@ class _WatchedStream:
         return self._stream.reading
 
 
-def named_problems(store: Store, found: Scan) -> Iterator[str]:
+def worker_count(config: IndexConfig) -> int:
+    """How many files are read at a time."""
+    return config.workers or min(4, os.cpu_count() or 1)
+
+
+def named_problems(store: Store | None, found: Scan) -> Iterator[str]:
     """A line for each named path that is missing or empty although the library knows videos there.
 
     Raises InputError for a path that is missing and unknown.
     """
     for root in (*found.missing, *found.empty):
-        videos = {path.video_id for path in known_below(store, root).values()}
+        videos = {path.video_id for path in known_below(store, root).values()} if store is not None else set()
         if videos:
             known = counted(len(videos), "known video is", "known videos are")
             yield f"{display_path(root)}: {known} offline (not mounted?)"

@@ -1,0 +1,176 @@
+"""What the library holds as JSON-ready objects: the forms that `list` and `info` promise. Pure: records in, dicts
+out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from fractions import Fraction
+from typing import Any
+
+from vsearch.db.records import ClipRecord, FailedFile, MetaRecord, ModelRecord, PathRecord, Totals, VideoRecord
+from vsearch.records import Shot, display_path, path_b64, seconds
+
+FORMAT = 1
+
+
+def named(key: str, path: bytes) -> dict[str, str]:
+    """`key` with the display form of a path, and `key_b64` beside it where that form is not exact."""
+    exact = path_b64(path)
+    return {key: display_path(path)} | ({f"{key}_b64": exact} if exact is not None else {})
+
+
+def video_line(video: VideoRecord) -> dict[str, Any]:
+    """A video as `list` shows it: its first path stands for all."""
+    first = video.paths[0] if video.paths else None
+    return {
+        "video_id": video.id,
+        "volume": first.sighting.volume_label if first else None,
+        **(named("path", first.absolute) if first else {"path": None}),
+        "paths": len(video.paths),
+        "duration_seconds": video.duration_s,
+        "size_bytes": video.identity.size_bytes,
+        "recorded_at": video.info.facts.recorded_at,
+        "state": video.state,
+        "online": video.online,
+        "reason": video.reason,
+    }
+
+
+def failure_line(failure: FailedFile) -> dict[str, Any]:
+    """A file that could not be indexed, as `list` shows it."""
+    sighting = failure.sighting
+    path = PathRecord(0, sighting, failure.tried_at, online=True)
+    return {
+        "video_id": None,
+        "volume": sighting.volume_label,
+        **named("path", path.absolute),
+        "paths": 1,
+        "duration_seconds": None,
+        "size_bytes": sighting.stamp.size_bytes,
+        "recorded_at": None,
+        "state": "failed",
+        "online": None,
+        "reason": failure.reason,
+        "code": failure.code,
+    }
+
+
+def library_info(totals: Totals, meta: MetaRecord, models: Sequence[ModelRecord]) -> dict[str, Any]:
+    """The sums of a library."""
+    hours = totals.seconds_of_video / 3600
+    stored = totals.bytes_latents + totals.bytes_embeddings
+    return {
+        "format": FORMAT,
+        "uuid": meta.uuid,
+        "created_at": _moment(meta.created_at),
+        "videos": totals.videos,
+        "partial": totals.partial,
+        "offline": totals.offline,
+        "failed": totals.failed,
+        "paths": totals.paths,
+        "clips": totals.clips,
+        "shots": totals.shots,
+        "frames": totals.frames,
+        "seconds_of_video": round(totals.seconds_of_video, 3),
+        "bytes_latents": totals.bytes_latents,
+        "bytes_embeddings": totals.bytes_embeddings,
+        "bytes_database": totals.bytes_database,
+        "bytes_per_hour": round(totals.bytes_database / hours) if hours else None,
+        "bytes_stored_per_hour": round(stored / hours) if hours else None,
+        "active_codec": meta.active_codec,
+        "active_head": meta.active_head,
+        "models": [_model(model) for model in models],
+    }
+
+
+def video_info(video: VideoRecord, clips: Sequence[ClipRecord], shots: Sequence[Shot]) -> dict[str, Any]:
+    """Everything that is known of a video."""
+    info, facts = video.info, video.info.facts
+    return {
+        "format": FORMAT,
+        "video_id": video.id,
+        **(named("video", video.paths[0].absolute) if video.paths else {"video": None}),
+        "revision": video.revision,
+        "state": video.state,
+        "reason": video.reason,
+        "online": video.online,
+        "paths": [_path(path) for path in video.paths],
+        "size_bytes": video.identity.size_bytes,
+        "blake2b": video.identity.full_hash.hex(),
+        "duration_seconds": video.duration_s,
+        "start_pts": video.start_pts,
+        "end_pts": video.end_pts,
+        "time_base": str(info.time_base),
+        "container": info.container,
+        "codec": info.codec,
+        "pixel_format": info.pixel_format,
+        "width": info.width,
+        "height": info.height,
+        "pixel_aspect": str(info.pixel_aspect),
+        "display_aspect": str(info.display_aspect),
+        "rotation": info.rotation,
+        "mirrored": info.mirrored,
+        "frame_rate": _ratio(info.frame_rate),
+        "color_space": info.color_space,
+        "color_range": info.color_range,
+        "color_primaries": info.color_primaries,
+        "color_transfer": info.color_transfer,
+        "hdr": info.hdr,
+        "recorded_at": facts.recorded_at,
+        "timecode": facts.timecode,
+        "timecode_rate": _ratio(facts.timecode_rate),
+        "drop_frame": facts.drop_frame,
+        "reel": facts.reel,
+        "camera": facts.camera,
+        "audio_streams": facts.audio_streams,
+        "subtitle_streams": facts.subtitle_streams,
+        "tags": facts.tags,
+        "sampling": video.settings.sampling,
+        "fps": str(video.settings.fps),
+        "reader": video.settings.reader,
+        "shot_detector": video.settings.shot_detector,
+        "indexed_at": _moment(video.indexed_at),
+        "preview_height": video.preview_size[0],
+        "preview_width": video.preview_size[1],
+        "frames": video.n_frames,
+        "shots": len(shots),
+        "bytes_latents": video.bytes_latents,
+        "bytes_embeddings": video.bytes_embeddings,
+        "clips": [_clip(clip, video) for clip in clips],
+    }
+
+
+def _path(path: PathRecord) -> dict[str, Any]:
+    return {
+        **named("path", path.absolute),
+        "volume": path.sighting.volume_label,
+        "online": path.online,
+        "seen_at": _moment(path.seen_at),
+    }
+
+
+def _clip(record: ClipRecord, video: VideoRecord) -> dict[str, Any]:
+    clip = record.clip
+    return {
+        "clip_id": record.id,
+        "start_seconds": seconds(clip.start_pts, video.start_pts, video.info.time_base),
+        "end_seconds": seconds(clip.end_pts, video.start_pts, video.info.time_base),
+        "shot": clip.shot,
+        "low_information": clip.low_information,
+        "psnr_db": clip.psnr_db,
+        "ssim": clip.ssim,
+    }
+
+
+def _model(model: ModelRecord) -> dict[str, Any]:
+    return {"model_id": model.model_id, "kind": model.kind, "codec_id": model.codec_id, "dimensions": model.dimensions}
+
+
+def _ratio(value: Fraction | None) -> str | None:
+    return None if value is None else str(value)
+
+
+def _moment(unix_s: int) -> str:
+    """Seconds since 1970 as ISO 8601, UTC."""
+    return datetime.fromtimestamp(unix_s, UTC).isoformat().replace("+00:00", "Z")

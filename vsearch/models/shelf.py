@@ -1,0 +1,68 @@
+"""The models that a library folder carries: one folder each, named by the model's identity."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vsearch.errors import LatentError, StoreError
+from vsearch.models import load_codec, load_head
+from vsearch.models.weights import ModelFiles
+
+if TYPE_CHECKING:
+    from vsearch.models.base import EmbeddingHead, LatentCodec
+
+
+class ModelShelf:
+    """`<library>/models`. What was loaded once is kept. Nothing is loaded, and torch not imported, before it is asked
+    for."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._codecs: dict[tuple[str, str, int | None], LatentCodec] = {}
+        self._heads: dict[tuple[str, str, int | None], EmbeddingHead] = {}
+
+    def add(self, model: Path) -> ModelFiles:
+        """Copy a model folder in, if it is not there yet. Raises LatentError (not a model), StoreError (a full
+        disk)."""
+        files = ModelFiles.read(model)
+        place = self.folder / files.model_id
+        if place.is_dir():
+            return self.files(files.model_id)
+        unfinished = self.folder / f".{files.model_id[:16]}.{os.getpid()}"
+        try:
+            shutil.rmtree(unfinished, ignore_errors=True)
+            files.copy_to(unfinished)
+            unfinished.rename(place)
+        except OSError as error:
+            shutil.rmtree(unfinished, ignore_errors=True)
+            raise StoreError(f"{place}: the model can't be copied into the library: {error.strerror}") from error
+        return self.files(files.model_id)
+
+    def files(self, model_id: str) -> ModelFiles:
+        """The model's card. Raises LatentError when the library does not carry this model, or it was changed."""
+        place = self.folder / model_id
+        if not place.is_dir():
+            raise LatentError(
+                f"{place} is missing: the library needs this model; copy its whole folder when you move it"
+            )
+        files = ModelFiles.read(place)
+        if files.model_id != model_id:
+            raise LatentError(f"{place} was changed: it now is model {files.model_id[:16]}")
+        return files
+
+    def codec(self, model_id: str, *, device: str = "cpu", threads: int | None = None) -> LatentCodec:
+        """The codec, loaded. Raises LatentError, UnavailableError (no such device)."""
+        key = (model_id, device, threads)
+        if key not in self._codecs:
+            self._codecs[key] = load_codec(self.files(model_id).folder, device=device, threads=threads)
+        return self._codecs[key]
+
+    def head(self, model_id: str, *, device: str = "cpu", threads: int | None = None) -> EmbeddingHead:
+        """The embedding head, loaded. Raises LatentError, UnavailableError (no such device)."""
+        key = (model_id, device, threads)
+        if key not in self._heads:
+            self._heads[key] = load_head(self.files(model_id).folder, device=device, threads=threads)
+        return self._heads[key]
