@@ -90,7 +90,8 @@ class TinyHead:
         grid -= grid.mean(axis=1, keepdims=True)
         vectors = grid @ self._projection
         norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-        return (vectors / np.maximum(norms, 1e-6)).astype(np.float32)
+        unit: NDArray[np.float32] = vectors / np.maximum(norms, np.float32(1e-6))
+        return unit
 
 
 def write_tiny_models(folder: Path) -> tuple[Path, Path]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from vsearch.config import IndexConfig
-from vsearch.db.records import KnownPath
+from vsearch.db.records import FailedFile, KnownPath
 from vsearch.db.store import Store
 from vsearch.indexer.plan import Knowledge, PathKey, outdated_by
 from vsearch.indexer.scan import Candidate
@@ -16,7 +16,7 @@ def gather(store: Store, roots: Sequence[bytes], candidates: Sequence[Candidate]
     """All that is known at or below `roots`, on the volumes that are there now and on those that were there before."""
     places = set(_known_places(store, roots)) | set(_scanned_places(roots, candidates))
     paths: dict[PathKey, KnownPath] = {}
-    failures = {}
+    failures: dict[PathKey, FailedFile] = {}
     for volume, under in sorted(places):
         paths |= {(volume, path): known for path, known in store.known_paths(volume, under).items()}
         failures |= {(volume, path): failed for path, failed in store.attempts(volume, under).items()}

@@ -12,7 +12,7 @@ import os
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -286,7 +286,7 @@ class Pipeline:
     """Decoding processes and the threads that encode what they yield. Leaving the context stops everything."""
 
     def __init__(
-        self, store: Store, config: IndexConfig, models: Models, outdated: frozenset[int], progress: Progress
+        self, store: Store, config: IndexConfig, models: Models, outdated: Collection[int], progress: Progress
     ) -> None:
         self._store = store
         self._config = config
