@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def limit_address_space(extra_bytes: int) -> bool:
-    """Let this process map at most `extra_bytes` more than now. False where that can't be had: memory is unlimited then.
+    """Let this process map at most `extra_bytes` more than now. False where that can't be had: no limit then.
 
     macOS accepts the limit and does not enforce it; Windows has none.
     """

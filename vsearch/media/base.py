@@ -35,7 +35,7 @@ class Reader(Protocol):
     """A file opened for one forward pass. `info` is true from the start: it describes the first decoded picture.
 
     Frames come with strictly ascending pts, the first of the whole file having the video's time zero. `first_pts` is
-    that time zero, also when the pass begins later. `problem` says, after the pass, why it ended early or what was lost.
+    that time zero, also when the pass begins later. `problem` says, after the pass, why it ended early or lost any.
     """
 
     name: str

@@ -70,14 +70,14 @@ class PictureMaker:
         """(36, 64) uint8: the area-averaged luma, not rotated, in the range that it is stored in."""
         height, width = LUMA_SIZE
         small = self._luma.reformat(frame, width, height, "gray", interpolation=_AREA, threads=1)
-        return _plane(small, height, width)
+        return _plane(small, 0, height, width)
 
     def picture(self, frame: av.VideoFrame, size: tuple[int, int]) -> NDArray[np.uint8]:
         """(3, H, W) uint8 RGB, display orientation; size = (H, W)."""
         height, width = size if self._rotation % 180 == 0 else size[::-1]
         transfer = HDR_TRANSFERS.get(frame.color_trc)
         if transfer:
-            pixels = tone_mapped(self._scaled(frame, height, width, "rgb48le").view(np.uint16), transfer)
+            pixels = tone_mapped(self._deep(frame, height, width), transfer)
         elif self._on_white and _has_alpha(frame):
             rgba = self._scaled(frame, height, width, "rgba").astype(np.uint16)
             alpha = rgba[..., 3:]
@@ -90,7 +90,19 @@ class PictureMaker:
         return np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
     def _scaled(self, frame: av.VideoFrame, height: int, width: int, pixel_format: str) -> NDArray[np.uint8]:
-        scaled = self._picture.reformat(
+        """(H, W, samples) of a packed RGB format."""
+        scaled = self._reformat(frame, height, width, pixel_format)
+        samples = len(scaled.format.components)
+        return _plane(scaled, 0, height, width * samples).reshape(height, width, samples)
+
+    def _deep(self, frame: av.VideoFrame, height: int, width: int) -> NDArray[np.uint16]:
+        """(H, W, 3) uint16 RGB. By planes: swscale 9.5 wraps around in rgb48 with full chroma interpolation."""
+        scaled = self._reformat(frame, height, width, "gbrp16le")
+        green, blue, red = (_plane(scaled, plane, height, 2 * width).view("<u2") for plane in range(3))
+        return np.stack([red, green, blue], axis=-1)
+
+    def _reformat(self, frame: av.VideoFrame, height: int, width: int, pixel_format: str) -> av.VideoFrame:
+        return self._picture.reformat(
             frame,
             width,
             height,
@@ -101,8 +113,6 @@ class PictureMaker:
             interpolation=_EXACT,
             threads=1,
         )
-        samples = {"rgb24": 3, "rgba": 4, "rgb48le": 6}[pixel_format]
-        return _plane(scaled, height, width * samples).reshape(height, width, samples)
 
 
 def _matrix(frame: av.VideoFrame) -> int:
@@ -127,7 +137,7 @@ def _has_alpha(frame: av.VideoFrame) -> bool:
     return any(component.is_alpha for component in components) or frame.format.name == "pal8"
 
 
-def _plane(frame: av.VideoFrame, height: int, row_bytes: int) -> NDArray[np.uint8]:
-    plane = frame.planes[0]
+def _plane(frame: av.VideoFrame, number: int, height: int, row_bytes: int) -> NDArray[np.uint8]:
+    plane = frame.planes[number]
     rows: NDArray[np.uint8] = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
     return rows[:height, :row_bytes].copy()

@@ -1,9 +1,9 @@
 """HDR to SDR by one curve, the same for library and queries. Pure numpy.
 
 A PQ or HLG signal becomes display light in cd/m2 (HLG by BT.2100's OOTF for a display of 1000 cd/m2), is compressed
-from 1000 cd/m2 to 203 cd/m2 (the reference white of BT.2408) by the roll-off of BT.2390 applied to the largest of R, G, B
-so that hues stay, converted from BT.2020 to BT.709 primaries, clipped, and written with BT.1886's display gamma of 2.4.
-Light below about 95 cd/m2 passes unchanged.
+from 1000 cd/m2 to 203 cd/m2 (the reference white of BT.2408) by the roll-off of BT.2390 applied to the largest of
+R, G, B so that hues stay, converted from BT.2020 to BT.709 primaries, clipped, and written with BT.1886's display
+gamma of 2.4. Light below about 95 cd/m2 passes unchanged.
 """
 
 from __future__ import annotations
