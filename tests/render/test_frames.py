@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from footage import PixelCodec, footage_of, moving_picture
+from tests.render.footage import PixelCodec, footage_of, moving_picture
 
 from vsearch.errors import InputError, LatentError
 from vsearch.records import CodedChunk

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from footage import footage_of, moving_picture
+from tests.render.footage import footage_of, moving_picture
 from PIL import Image
 
 from vsearch.errors import InputError, LatentError

@@ -6,7 +6,7 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
-from footage import footage_of, moving_picture
+from tests.render.footage import footage_of, moving_picture
 
 from vsearch.errors import LatentError
 from vsearch.records import Hit

@@ -159,15 +159,17 @@ def write_movie(excerpt: Excerpt, out: Path, *, every_s: float | None = None, sp
     """An H.264 MP4 of all stored frames at their real times divided by `speed`."""
     footage = excerpt.footage
     numbers = pick_frames(footage, start_s=excerpt.start_s, end_s=excerpt.end_s, every_s=every_s)
-    times = _times(excerpt, numbers)
-    pts = np.round((times[:-1] - times[0]) / speed / float(VIDEO_TIME_BASE)).astype(np.int64)
-    order = np.arange(len(pts))
-    pts = np.maximum.accumulate(pts - order) + order  # strictly ascending however fast it is
+    ticks = _ticks(_times(excerpt, numbers) / speed)
     frames: Iterator[NDArray[np.uint8]] = (_even_planes(with_caption(p)) for p in decode_pictures(footage, numbers))
     metadata = {"title": printable(footage.name), "comment": NOTICE, "encoder": SOFTWARE}
     with written_whole(out) as temporary:
         write_video(
-            temporary, frames, pts=pts.tolist(), time_base=VIDEO_TIME_BASE, codec="libx264", crf=20, metadata=metadata
+            temporary,
+            frames,
+            pts=ticks[:-1],
+            last_duration=ticks[-1] - ticks[-2],
+            time_base=VIDEO_TIME_BASE,
+            metadata=metadata,
         )
     return PreviewReport((out,), len(numbers))
 
@@ -191,6 +193,13 @@ def _times(excerpt: Excerpt, numbers: NDArray[np.int64]) -> NDArray[np.float64]:
     following = int(numbers[-1]) + 1
     after = footage.time_s(following) if following < len(footage.frame_pts) else footage.duration_s
     return np.array([*times, max(after, times[-1])])
+
+
+def _ticks(times: NDArray[np.float64]) -> list[int]:
+    """Times in ticks from the first on, strictly ascending however close they are."""
+    ticks = np.round((times - times[0]) / float(VIDEO_TIME_BASE)).astype(np.int64)
+    order = np.arange(len(ticks))
+    return [int(tick) for tick in np.maximum.accumulate(ticks - order) + order]
 
 
 def _even_planes(image: Image.Image) -> NDArray[np.uint8]:

@@ -1,0 +1,137 @@
+"""`vsearch search`: where is this from?"""
+
+from __future__ import annotations
+
+from math import ceil, floor
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from vsearch.cli.context import (
+    DatabaseOption,
+    JsonOption,
+    LibraryOption,
+    VerboseOption,
+    configure_logging,
+    open_library,
+)
+from vsearch.cli.text import parse_time, print_json, table
+from vsearch.text import clock, printable
+
+if TYPE_CHECKING:
+    from vsearch.library import SearchResult
+    from vsearch.records import Hit
+
+QueriesArgument = Annotated[list[Path], typer.Argument(metavar="QUERY", help="Videos or pictures to look for.")]
+CountOption = Annotated[int, typer.Option("-k", "--count", min=1, metavar="N", help="At most so many hits a query.")]
+StartOption = Annotated[
+    float | None, typer.Option(parser=parse_time, metavar="S", help="Use the query from here on: seconds or h:mm:ss.s.")
+]
+EndOption = Annotated[float | None, typer.Option(parser=parse_time, metavar="S", help="Use the query up to here.")]
+FloorOption = Annotated[
+    float | None,
+    typer.Option(
+        min=0.0, max=1.0, metavar="X", help="Show hits from this similarity on. 0 shows all. [default: measured]"
+    ),
+]
+DeviceOption = Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where the models run.")]
+ReportOption = Annotated[
+    Path | None, typer.Option(metavar="FILE.html", help="Write a page that shows query frames beside what was found.")
+]
+
+
+def search(
+    queries: QueriesArgument,
+    k: CountOption = 10,
+    start: StartOption = None,
+    end: EndOption = None,
+    min_similarity: FloorOption = None,
+    device: DeviceOption = "auto",
+    json: JsonOption = False,
+    report: ReportOption = None,
+    library: LibraryOption = None,
+    database: DatabaseOption = None,
+    verbose: VerboseOption = False,
+) -> None:
+    """Find where a video, a part of it, or a picture is from.
+
+    \b
+      vsearch search excerpt.mp4                      the best places, best first
+      vsearch search still.jpg -k 3
+      vsearch search film.mkv --start 1:02:00 --end 1:02:30
+      vsearch search *.mp4 --json --report found.html
+
+    A hit names a video, the seconds in it that match, the seconds of the query that they match, and how similar they
+    are. 'no match' is an answer. The originals may be offline; 'vsearch preview' shows a hit without them.
+    """
+    configure_logging(verbose)
+    failed = False
+    with open_library(library, database) as opened:
+        results = opened.search(
+            queries, k=k, start_s=start, end_s=end, min_similarity=min_similarity, device=device, report=report
+        )
+        for result in results:
+            failed |= result.error is not None
+            if json:
+                print_json(as_json(result))
+            else:
+                show(result)
+    raise typer.Exit(1 if failed else 0)
+
+
+def as_json(result: SearchResult) -> dict[str, Any]:
+    """One line of `--json`: the query and its hits, or why it could not be read."""
+    if result.error is not None:
+        return {"format": 1, "query": result.query, "error": result.error, "code": result.error_code}
+    hits = [hit_json(hit) for hit in result.hits]
+    return {"format": 1, "query": result.query, "score_kind": result.score_kind, "hits": hits}
+
+
+def hit_json(hit: Hit) -> dict[str, Any]:
+    """A hit in the form that docs/cli.md promises."""
+    b64 = {"video_b64": hit.video_b64} if hit.video_b64 is not None else {}
+    return {
+        "rank": hit.rank,
+        "video": hit.video,
+        **b64,
+        "video_id": hit.video_id,
+        "volume": hit.volume,
+        "online": hit.online,
+        "clip_id": hit.clip_id,
+        "start_seconds": hit.start_s,
+        "end_seconds": hit.end_s,
+        "query_start_seconds": hit.query_start_s,
+        "query_end_seconds": hit.query_end_s,
+        "similarity": hit.similarity,
+        "score": hit.score,
+        "score_kind": hit.score_kind,
+    }
+
+
+def show(result: SearchResult) -> None:
+    """A query and its hits for people; one that could not be read goes to stderr."""
+    if result.error is not None:
+        typer.echo(f"vsearch: error: {printable(result.error)}", err=True)
+        return
+    typer.echo(printable(result.query))
+    if not result.hits:
+        typer.echo("  no match")
+    for line in table([row(hit) for hit in result.hits], right=[0]):
+        typer.echo(f"  {line}")
+
+
+def row(hit: Hit) -> list[str]:
+    """A hit as cells of a table: rank, similarity, both ranges, ids, name, offline mark."""
+    clip = f"c{hit.clip_id}" if hit.clip_id is not None else ""
+    away = f"  [offline: {hit.volume or 'not mounted'}]" if not hit.online else ""
+    query = ""
+    if hit.query_start_s is not None and hit.query_end_s is not None:
+        query = f"query {outward(hit.query_start_s, hit.query_end_s)}"
+    found = outward(hit.start_s, hit.end_s)
+    return [str(hit.rank), f"{hit.similarity:.3f}", found, query, f"v{hit.video_id}", clip, f"{hit.video}{away}"]
+
+
+def outward(start_s: float, end_s: float) -> str:
+    """A range in tenths of a second that holds the exact one, so that it can be pasted into `preview`."""
+    return f"{clock(floor(start_s * 10 + 1e-6) / 10)} - {clock(ceil(end_s * 10 - 1e-6) / 10)}"

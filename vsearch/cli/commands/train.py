@@ -1,0 +1,59 @@
+"""`vsearch train`: new weights from one's own videos."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Train a codec or a head on your own videos.",
+)
+
+ConfigOption = Annotated[Path, typer.Option("--config", metavar="FILE", help="The recipe, a TOML file.")]
+OutputOption = Annotated[
+    Path, typer.Option("-o", "--output", metavar="DIR", help="Where weights, checkpoints, the CSV log and its plot go.")
+]
+ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in the output folder.")]
+
+
+@app.command()
+def codec(config: ConfigOption, output: OutputOption = Path("runs/codec"), resume: ResumeOption = False) -> None:
+    """Train a latent codec.
+
+    \b
+      vsearch train codec --config codec.toml -o runs/codec
+      vsearch train codec --config codec.toml -o runs/codec --resume
+    """
+    from vsearch.training import train_codec
+
+    train_codec(config, output, resume)
+
+
+@app.command()
+def embedding(
+    config: ConfigOption, output: OutputOption = Path("runs/embedding"), resume: ResumeOption = False
+) -> None:
+    """Train an embedding head.
+
+    \b
+      vsearch train embedding --config head.toml -o runs/head
+    """
+    from vsearch.training import train_embedding
+
+    train_embedding(config, output, resume)
+
+
+@app.command()
+def pack(config: ConfigOption, output: OutputOption = Path("runs/pack")) -> None:
+    """Pack training frames into files that are read fast.
+
+    \b
+      vsearch train pack --config codec.toml -o runs/pack
+    """
+    from vsearch.training import pack as pack_frames
+
+    pack_frames(config, output)

@@ -1,0 +1,65 @@
+"""Tables and JSON on stdout, and the times and rates that people type."""
+
+from __future__ import annotations
+
+import json
+import sys
+import unicodedata
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from typing import Any
+
+import typer
+
+from vsearch.text import printable
+
+
+def table(rows: Sequence[Sequence[str]], *, head: Sequence[str] = (), right: Sequence[int] = ()) -> list[str]:
+    """Lines with aligned columns (`right`: these to the right), the last column as wide as it likes."""
+    rows = [[printable(cell) for cell in row] for row in ([head, *rows] if head else rows)]
+    widths = [max(map(cells, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(_padded(row, widths, set(right))).rstrip() for row in rows]
+
+
+def cells(text: str) -> int:
+    """How many columns of a terminal a text takes: East Asian letters two, combining marks none."""
+    if text.isascii():
+        return len(text)
+    wide = sum(unicodedata.east_asian_width(letter) in "WF" for letter in text)
+    return len(text) + wide - sum(unicodedata.combining(letter) > 0 for letter in text)
+
+
+def print_json(value: Mapping[str, Any]) -> None:
+    """One object on one line of stdout, in ASCII where the terminal's encoding asks for it."""
+    ascii_only = (sys.stdout.encoding or "ascii").lower().replace("-", "") != "utf8"
+    typer.echo(json.dumps(value, ensure_ascii=ascii_only, allow_nan=False))
+
+
+def parse_time(text: str) -> float:
+    """Seconds from `12.5`, `1:02.5` or `1:02:03.5`. Raises BadParameter."""
+    parts = text.strip().split(":")
+    try:
+        values = [float(part) for part in parts]
+    except ValueError:
+        values = []
+    if not 1 <= len(values) <= 3 or not all(0 <= value < float("inf") for value in values):
+        raise typer.BadParameter(f"{text!r} is no time: write seconds (12.5) or h:mm:ss.s")
+    return sum(value * (1, 60, 3600)[i] for i, value in enumerate(reversed(values)))
+
+
+def parse_rate(text: str) -> Fraction:
+    """A rate as a fraction from `1`, `0.5` or `30000/1001`. Raises BadParameter."""
+    try:
+        rate = Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        raise typer.BadParameter(f"{text!r} is no rate: write 1, 0.5 or 30000/1001") from None
+    if rate <= 0:
+        raise typer.BadParameter(f"{text!r} must be above 0")
+    return rate
+
+
+def _padded(row: Sequence[str], widths: Sequence[int], right: set[int]) -> list[str]:
+    spaces = [" " * (width - cells(cell)) for cell, width in zip(row, widths, strict=True)]
+    return [
+        space + cell if i in right else cell + space for i, (cell, space) in enumerate(zip(row, spaces, strict=True))
+    ]
