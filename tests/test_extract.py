@@ -81,7 +81,7 @@ def test_a_file_becomes_chunks_of_32_frames_blocks_shots_and_clips(
     video = extract(bytes(film), config=FAST, codec=codec, head=head, decoder=decoder)
     assert len(video.frame_pts) == 80
     assert [(c.first_frame, c.n_frames) for c in video.chunks] == [(0, 32), (32, 32), (64, 16)]
-    assert [(b.first_frame, len(b.vectors), b.vectors.dtype) for b in video.embeddings] == [(0, 80, np.int8)]
+    assert [(b.first_frame, len(b.vectors), b.vectors.dtype) for b in video.embeddings] == [(0, 80, np.dtype(np.int8))]
     assert video.state == "ok"
     assert video.duration_s == pytest.approx(8.0)
     assert len(video.shots) == 2

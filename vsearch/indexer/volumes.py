@@ -14,9 +14,18 @@ from pathlib import Path
 
 from vsearch.records import display_path
 
-MOUNTINFO = Path("/proc/self/mountinfo")
-BY_UUID = Path("/dev/disk/by-uuid")
-BY_LABEL = Path("/dev/disk/by-label")
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where a system says what is mounted: a list of mounts, its devices, and links to them by UUID and by label."""
+
+    mountinfo: Path = Path("/proc/self/mountinfo")
+    devices: bytes = b"/dev/"
+    by_uuid: Path = Path("/dev/disk/by-uuid")
+    by_label: Path = Path("/dev/disk/by-label")
+
+
+LINUX = Places()
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,18 +46,11 @@ def named_volume(name: str, mount: bytes) -> Volume:
     return Volume(f"name:{name}", name, mount)
 
 
-def volume_of(path: bytes) -> Volume:
+def volume_of(path: bytes, places: Places = LINUX) -> Volume:
     """The volume that holds `path` (absolute, symbolic links resolved), which need not exist."""
-    mounts = _mounts()
-    if mounts:
-        mount, source, root = max(
-            (entry for entry in mounts if is_under(path, entry[0])),
-            key=lambda entry: len(entry[0]),
-            default=(b"/", b"", b"/"),
-        )
-    else:
-        mount, source, root = _climb(path), b"", b"/"
-    return Volume(*_identify(mount, source, root), mount)
+    holding = [entry for entry in _mounts(places.mountinfo) if is_under(path, entry[0])] or [(_climb(path), b"", b"/")]
+    mount, source, root = max(holding, key=lambda entry: len(entry[0]))
+    return Volume(*_identify(places, mount, source, root), mount)
 
 
 def is_under(path: bytes, folder: bytes) -> bool:
@@ -56,10 +58,10 @@ def is_under(path: bytes, folder: bytes) -> bool:
     return path == folder or path.startswith(folder.rstrip(b"/") + b"/")
 
 
-def _mounts() -> list[tuple[bytes, bytes, bytes]]:
+def _mounts(mountinfo: Path) -> list[tuple[bytes, bytes, bytes]]:
     """(mount point, source, root inside the source) of everything mounted, what is mounted last coming last."""
     try:
-        lines = MOUNTINFO.read_bytes().splitlines()
+        lines = mountinfo.read_bytes().splitlines()
     except OSError:
         return []
     mounts: dict[bytes, tuple[bytes, bytes, bytes]] = {}
@@ -70,27 +72,27 @@ def _mounts() -> list[tuple[bytes, bytes, bytes]]:
     return list(mounts.values())
 
 
-def _identify(mount: bytes, source: bytes, root: bytes) -> tuple[str, str]:
+def _identify(places: Places, mount: bytes, source: bytes, root: bytes) -> tuple[str, str]:
     """(identity, label). A bind mount or subvolume is told from the whole by its root."""
     below = "" if root == b"/" else display_path(root)
     name = display_path(os.path.basename(mount.rstrip(b"/")) or b"/")
-    if source.startswith(b"/dev/"):
-        device = os.path.realpath(source)
-        uuid = _link_to(BY_UUID, device)
+    if source.startswith(places.devices):
+        device = os.path.realpath(os.fsdecode(source))
+        uuid = _link_to(places.by_uuid, device)
         if uuid:
-            return f"uuid:{uuid}{below}", _link_to(BY_LABEL, device) or name
+            return f"uuid:{uuid}{below}", _link_to(places.by_label, device) or name
     if b":" in source or source.startswith(b"//"):
         return f"net:{display_path(source)}{below}", display_path(source)
     return f"mount:{display_path(mount)}", name
 
 
-def _link_to(folder: Path, device: bytes) -> str | None:
+def _link_to(folder: Path, device: str) -> str | None:
     """The name of the link in `folder` that leads to `device`."""
     try:
         links = sorted(folder.iterdir())
     except OSError:
         return None
-    return next((link.name for link in links if os.path.realpath(os.fsencode(link)) == device), None)
+    return next((link.name for link in links if os.path.realpath(link) == device), None)
 
 
 def _climb(path: bytes) -> bytes:
