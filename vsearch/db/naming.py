@@ -32,7 +32,7 @@ def absolute_forms(text: str) -> set[bytes]:
     """The absolute paths that a name may mean from here: as written, and with links followed."""
     if not text or "\0" in text:
         return set()
-    path = Path(text)
+    path = Path(os.fsdecode(encoded(text)))
     return {encoded(os.path.normpath(path.absolute())), encoded(os.path.realpath(path))}
 
 

@@ -230,7 +230,7 @@ class SqliteDatabase(Database):
         """Give free pages back and make one plain file. What prevents it (a reader, a full disk) does no harm."""
         try:
             raw.execute("PRAGMA busy_timeout = 1000")
-            raw.execute("PRAGMA incremental_vacuum").fetchall()
+            raw.executescript("PRAGMA incremental_vacuum")  # `execute` would take one step of many
             raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
             raw.execute("PRAGMA journal_mode = DELETE").fetchall()
         except sqlite3.Error as error:

@@ -583,17 +583,23 @@ class Store:
     ) -> Iterator[StoredBlock]:
         """Blocks of a head, written after generation `after` (0: all) and not after `upto` (None: now).
 
-        In the order in which they were written: blocks of one video stand together, in the order of frames. Read
-        `changes` first and pass its generation as `upto`, so that what is committed meanwhile comes the next time.
-        `video_ids`: only of these.
+        In the order in which they were written, or with `video_ids` (only of these) in the order of the ids; blocks of
+        one video always stand together, in the order of frames. Read `changes` first and pass its generation as `upto`,
+        so that what is committed meanwhile comes the next time.
         """
         query = _blocks(head_id).where(EmbeddingRow.generation > after)
         if upto is not None:
             query = query.where(EmbeddingRow.generation <= upto)
-        for some in [None] if video_ids is None else _batches(video_ids):
-            chosen = query if some is None else query.where(EmbeddingRow.video_id.in_(some))
-            for page in self._pages(chosen, EmbeddingRow.id, BLOCK_BATCH):
-                yield from map(rows.block_of, page)
+        pages = self._pages(query, EmbeddingRow.id, BLOCK_BATCH) if video_ids is None else self._of(query, video_ids)
+        for page in pages:
+            yield from map(rows.block_of, page)
+
+    def _of(self, query: Select[Any], video_ids: Sequence[int]) -> Iterator[Sequence[rows.AnyRow]]:
+        ordered = query.order_by(EmbeddingRow.video_id, EmbeddingRow.first_frame)
+        for some in _batches(sorted(set(video_ids)), BLOCK_BATCH):
+            with self._database.read() as connection:
+                page = connection.execute(ordered.where(EmbeddingRow.video_id.in_(some))).all()
+            yield page
 
     def embeddings_of(self, video_id: int, head_id: str) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """One video's unit vectors (n, d) float32 and low-information marks (n,); (0, 0) and (0,) without any."""
@@ -674,9 +680,9 @@ def _blocks(head_id: str) -> Select[Any]:
     )
 
 
-def _batches(ids: Sequence[int]) -> Iterator[Sequence[int]]:
-    for start in range(0, len(ids), BATCH):
-        yield ids[start : start + BATCH]
+def _batches(ids: Sequence[int], size: int = BATCH) -> Iterator[Sequence[int]]:
+    for start in range(0, len(ids), size):
+        yield ids[start : start + size]
 
 
 def _volume_number(connection: Connection, volume: str) -> int | None:
