@@ -67,10 +67,17 @@ def listing(
 
 
 def write_csv(entries: list[dict[str, Any]]) -> None:
-    """The same columns as --json on stdout, missing values empty."""
+    """The main columns of --json on stdout, missing values empty."""
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(COLUMNS)
-    writer.writerows([["" if entry.get(column) is None else entry[column] for column in COLUMNS] for entry in entries])
+    writer.writerows([[csv_cell(entry.get(column)) for column in COLUMNS] for entry in entries])
+
+
+def csv_cell(value: Any) -> str:
+    """A value as --json writes it, without quotes; empty for none."""
+    if value is None:
+        return ""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def row(entry: dict[str, Any]) -> list[str]:

@@ -1,0 +1,242 @@
+"""Every command on a real small library: what it prints, its JSON as documented, its exit status."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from tests.archives import make_video
+from tests.cli.runner import Outcome, vsearch
+from tests.cli.schemas import check, documented_schemas
+
+
+def on(shelf: Path, *args: str | Path) -> Outcome:
+    return vsearch(*args, "--library", shelf / "library")
+
+
+@pytest.fixture
+def own_shelf(shelf: Path, tmp_path: Path) -> Path:
+    """A copy of the library that a test may change; the videos stay where they are."""
+    shutil.copytree(shelf / "library", tmp_path / "library")
+    return tmp_path
+
+
+def test_index_prints_one_object(shelf: Path, own_shelf: Path) -> None:
+    make_video(own_shelf / "new" / "d.mp4", 300)
+    outcome = on(own_shelf, "index", shelf / "videos", own_shelf / "new", "--json", "--device", "cpu")
+    assert outcome.status == 0
+    figures = outcome.json()
+    check(figures, "index")
+    assert (figures["indexed"], figures["unchanged"], len(figures["failed"])) == (1, 3, 1)
+    assert figures["failed"][0]["path"] == str(shelf / "videos" / "broken.mp4")
+
+
+def test_index_tells_people_what_it_did(shelf: Path, own_shelf: Path) -> None:
+    make_video(own_shelf / "new" / "d.mp4", 300)
+    outcome = on(own_shelf, "index", own_shelf / "new", shelf / "videos")
+    assert outcome.status == 0
+    first, second, third, last = outcome.out.splitlines()
+    assert first == "1 indexed, 3 unchanged, 1 failed"
+    assert "4.0 s of video" in second
+    assert "per hour of video" in third
+    assert last.startswith(f"failed: {shelf}/videos/broken.mp4: ")
+
+
+def test_index_names_what_failed_in_a_log(shelf: Path, own_shelf: Path) -> None:
+    on(own_shelf, "index", shelf / "videos", "--log", own_shelf / "log.txt")
+    assert "broken.mp4" in (own_shelf / "log.txt").read_text()
+
+
+def test_index_of_a_missing_path_is_1(own_shelf: Path) -> None:
+    outcome = on(own_shelf, "index", own_shelf / "nowhere")
+    assert outcome.status == 1
+    assert "nowhere" in outcome.err
+
+
+def test_a_dry_run_writes_nothing(shelf: Path, own_shelf: Path) -> None:
+    make_video(own_shelf / "new" / "d.mp4", 300)
+    before = {path: path.stat().st_mtime_ns for path in own_shelf.rglob("*")}
+    outcome = on(own_shelf, "index", own_shelf / "new", "--dry-run", "--json")
+    assert outcome.status == 0
+    figures = outcome.json()
+    check(figures, "dry-run")
+    assert figures["files"] == 1
+    assert {path: path.stat().st_mtime_ns for path in own_shelf.rglob("*")} == before
+    assert "nothing was written" in on(own_shelf, "index", own_shelf / "new", "--dry-run").out
+
+
+def test_search_prints_a_line_a_query(shelf: Path) -> None:
+    a, b = shelf / "videos" / "a.mp4", shelf / "videos" / "b é.mp4"
+    outcome = on(shelf, "search", a, b, "-k", "2", "--json")
+    assert outcome.status == 0
+    lines = outcome.lines()
+    for line, query in zip(lines, (a, b), strict=True):
+        check(line, "search")
+        assert line["query"] == str(query)
+        assert line["hits"][0]["video"] == str(query)
+        assert len(line["hits"]) <= 2
+
+
+def test_search_tells_people_both_ranges(shelf: Path) -> None:
+    outcome = on(shelf, "search", shelf / "videos" / "a.mp4", "-k", "1")
+    query, hit = outcome.out.splitlines()
+    assert query == str(shelf / "videos" / "a.mp4")
+    assert hit.split()[0] == "1"
+    assert "0:00:00.0 - 0:00:04.0  query 0:00:00.0 - 0:00:04.0  v" in hit
+    assert hit.endswith("/a.mp4")
+
+
+def test_a_query_that_cannot_be_read_does_not_stop_the_others(shelf: Path) -> None:
+    args = ["search", shelf / "videos" / "broken.mp4", shelf / "nowhere.mp4", shelf / "videos" / "a.mp4"]
+    outcome = on(shelf, *args, "--json")
+    assert outcome.status == 1
+    broken, missing, good = outcome.lines()
+    check(broken, "search-error")
+    check(missing, "search-error")
+    check(good, "search")
+    told = on(shelf, *args)
+    assert told.status == 1
+    assert told.err.count("vsearch: error: ") == 2
+
+
+def test_no_match_is_an_answer(shelf: Path) -> None:
+    outcome = on(shelf, "search", shelf / "videos" / "a.mp4", "--min-similarity", "1")
+    stranger = [line for line in outcome.out.splitlines() if line.startswith("  ")]
+    assert outcome.status == 0
+    assert stranger
+
+
+def test_search_leaves_a_report(shelf: Path, tmp_path: Path) -> None:
+    outcome = on(shelf, "search", shelf / "videos" / "a.mp4", "--report", tmp_path / "r.html")
+    assert outcome.status == 0
+    page = (tmp_path / "r.html").read_text("utf-8")
+    assert page.count("data:image/webp;base64,") >= 2
+    assert "1 of 1 query found" in page
+
+
+def test_a_hit_can_be_pasted_into_preview(shelf: Path, tmp_path: Path) -> None:
+    (line,) = on(shelf, "search", shelf / "videos" / "a.mp4", "-k", "1", "--json").lines()
+    (hit,) = line["hits"]
+    start, end = str(hit["start_seconds"]), str(hit["end_seconds"])
+    outcome = on(shelf, "preview", f"v{hit['video_id']}", "--start", start, "--end", end, "--frames", tmp_path / "f")
+    assert outcome.status == 0
+    names = sorted(path.name for path in (tmp_path / "f").iterdir())
+    assert names[0] == "000000000.png"
+    assert f"{len(names)} pictures" in outcome.err
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.webp", "a.gif", "a.mp4"])
+def test_preview_writes_what_the_name_asks_for(shelf: Path, tmp_path: Path, name: str) -> None:
+    outcome = on(shelf, "preview", shelf / "videos" / "a.mp4", "-o", tmp_path / name)
+    assert outcome.status == 0, outcome.err
+    assert (tmp_path / name).stat().st_size > 500
+    assert outcome.out == ""
+
+
+def test_preview_of_a_clip_and_an_animated_webp(shelf: Path, tmp_path: Path) -> None:
+    clip = on(shelf, "info", shelf / "videos" / "a.mp4", "--json").json()["clips"][1]
+    out = tmp_path / "a.webp"
+    assert on(shelf, "preview", f"c{clip['clip_id']}", "--animate", "-o", out).status == 0
+    with Image.open(out) as image:
+        assert getattr(image, "n_frames", 1) == 2
+
+
+def test_preview_of_all_makes_a_folder(shelf: Path, tmp_path: Path) -> None:
+    outcome = on(shelf, "preview", "--all", "-o", f"{tmp_path}/sheets.d/")
+    assert outcome.status == 0, outcome.err
+    names = sorted(path.name for path in (tmp_path / "sheets.d").iterdir())
+    assert {name.split("-")[-1] for name in names} == {"index.html", "a.webp", "b.webp", "c.webp"}
+
+
+def test_preview_of_a_range_outside_the_video_is_1(shelf: Path, tmp_path: Path) -> None:
+    outcome = on(shelf, "preview", "v1", "--start", "1:00:00", "-o", tmp_path / "a.png")
+    assert outcome.status == 1
+    assert "nothing starts at 3600.0 s" in outcome.err
+    assert not list(tmp_path.glob("*.png"))
+
+
+def test_cluster_groups_every_clip(shelf: Path, tmp_path: Path) -> None:
+    outcome = on(shelf, "cluster", "-n", "2", "--json", "--report", tmp_path / "c.html")
+    assert outcome.status == 0, outcome.err
+    found = outcome.json()
+    check(found, "cluster")
+    assert len(found["groups"]) == 2
+    assert "data:image/webp;base64," in (tmp_path / "c.html").read_text("utf-8")
+    assert on(shelf, "cluster").out.startswith("group 1: ")
+
+
+def test_list_has_a_line_a_video_or_failed_file(shelf: Path) -> None:
+    outcome = on(shelf, "list", "--json")
+    for line in outcome.lines():
+        check(line, "list")
+    states = {Path(line["path"]).name: line["state"] for line in outcome.lines()}
+    assert states == {"a.mp4": "ok", "b é.mp4": "ok", "c.mp4": "ok", "broken.mp4": "failed"}
+    assert [line["state"] for line in on(shelf, "list", "--state", "failed", "--json").lines()] == ["failed"]
+
+
+def test_list_is_a_table_for_people_and_csv_for_spreadsheets(shelf: Path) -> None:
+    head, *rows = on(shelf, "list").out.splitlines()
+    assert head.split() == ["id", "volume", "duration", "size", "recorded", "state", "path"]
+    assert len(rows) == 4
+    assert rows[0].startswith("v1 ")
+    assert "0:00:04.0" in rows[0]
+    assert rows[3].startswith("- ")
+    (first, *_) = csv.DictReader(io.StringIO(on(shelf, "list", "--csv").out))
+    assert first["video_id"] == "1"
+    assert first["duration_seconds"] == "4.0"
+    assert first["online"] == "true"
+    assert first["reason"] == ""
+
+
+def test_info_has_the_sums_of_the_library(shelf: Path) -> None:
+    outcome = on(shelf, "info", "--json")
+    figures = outcome.json()
+    check(figures, "info")
+    assert (figures["videos"], figures["failed"]) == (3, 1)
+    told = on(shelf, "info").out
+    assert "size per hour" in told
+    assert "12.0 s" in told
+
+
+def test_info_of_a_video_has_its_clips(shelf: Path) -> None:
+    figures = on(shelf, "info", shelf / "videos" / "b é.mp4", "--json").json()
+    check(figures, "info-video")
+    assert figures["video"].endswith("b é.mp4")
+    assert [clip["start_seconds"] for clip in figures["clips"]] == [0.0, 2.0]
+    told = on(shelf, "info", shelf / "videos" / "b é.mp4").out
+    assert "2 clips:" in told
+    assert "0:00:02.0 - 0:00:04.0" in told
+
+
+def test_a_name_that_fits_nothing_is_1(shelf: Path) -> None:
+    for name in ("v99", "nothing.mp4", "c99"):
+        assert on(shelf, "info", name).status == 1
+
+
+def test_remove_takes_a_video_out(own_shelf: Path) -> None:
+    outcome = on(own_shelf, "remove", "v1", "v3")
+    assert outcome.status == 0
+    assert outcome.err == "removed 2 videos\n"
+    assert [line["video_id"] for line in on(own_shelf, "list", "--json", "--state", "ok").lines()] == [2]
+
+
+def test_looking_needs_no_original(shelf: Path, own_shelf: Path, tmp_path: Path) -> None:
+    """The library was copied; its videos are elsewhere, and one of them is a query that moved."""
+    query = tmp_path / "query.mp4"
+    shutil.copy(shelf / "videos" / "a.mp4", query)
+    (line,) = on(own_shelf, "search", query, "--json", "-k", "1").lines()
+    assert line["hits"][0]["video"] == str(shelf / "videos" / "a.mp4")
+    assert on(own_shelf, "preview", "v1", "-o", tmp_path / "a.png").status == 0
+
+
+def test_every_documented_schema_is_tested() -> None:
+    tested = Path(__file__).read_text("utf-8")
+    untested = [name for name in documented_schemas() if f'"{name}")' not in tested]
+    assert not untested
+    assert json.dumps(documented_schemas())
