@@ -70,7 +70,9 @@ def read_chunk(data: bytes) -> ChunkBytes:
 
 
 def write_varints(values: Iterable[int]) -> bytes:
-    """Unsigned integers, seven bits a byte, lowest first, the high bit set on all bytes but each one's last (LEB128)."""
+    """Unsigned integers, seven bits a byte, lowest first, the high bit set on all bytes but each one's last
+    (LEB128).
+    """
     out = bytearray()
     for value in values:
         if value < 0:

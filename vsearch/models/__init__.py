@@ -1,4 +1,6 @@
-"""Latent codecs and embedding heads, by family. Importing this package loads neither torch nor numpy's heavier friends."""
+"""Latent codecs and embedding heads, by family. Importing this package loads neither torch nor numpy's heavier
+friends.
+"""
 
 from __future__ import annotations
 
@@ -52,5 +54,7 @@ def _family(folder: Path, kind: str) -> str:
     files = ModelFiles.read(folder)
     known = (CODECS if kind == "codec" else HEADS).names()
     if files.kind != kind or files.family not in known:
-        raise LatentError(f"{folder}: a {files.kind} of family {files.family!r}; this program knows the {kind}s {', '.join(known)}")
+        raise LatentError(
+            f"{folder}: a {files.kind} of family {files.family!r}; this program knows the {kind}s {', '.join(known)}"
+        )
     return files.family

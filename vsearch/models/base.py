@@ -44,7 +44,9 @@ class LatentCodec(Protocol):
 
 @runtime_checkable
 class EmbeddingHead(Protocol):
-    """Latents -> unit vectors with which frames are found. `model_id` (hex sha256) names the weights, `d` the dimensions."""
+    """Latents -> unit vectors with which frames are found. `model_id` (hex sha256) names the weights, `d` the
+    dimensions.
+    """
 
     model_id: str
     d: int

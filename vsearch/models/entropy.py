@@ -1,13 +1,15 @@
 """Latents <-> bytes, exactly the same on every machine (product decision 2a: double precision with guard bands).
 
 Which probability table codes a latent is chosen by a network that sees integers which writer and reader both know. The
-network runs in float64 with add, multiply and clamp only. Its outputs are rounded to table indices. Two machines may sum in
-different orders, so their outputs differ by at most twice `error_bound`, which is computed from the weights for *any* order
+network runs in float64 with add, multiply and clamp only. Its outputs are rounded to table indices. Two machines may
+sum in
+different orders, so their outputs differ by at most twice `error_bound`, which is computed from the weights for *any*
+order
 of summation. The writer lists each index whose output lies within `GUARD` of a rounding boundary; the reader obeys that
 list and never tests the guard itself. A network whose bound exceeds a hundredth of the guard is refused.
 
-numpy alone: unpacking needs no torch. Sums are explicit matrix products (no Winograd or FFT convolution, whose errors the
-bound would not cover).
+numpy alone: unpacking needs no torch. Sums are explicit matrix products (no Winograd or FFT convolution, whose errors
+the bound would not cover).
 """
 
 from __future__ import annotations
@@ -39,8 +41,8 @@ Integers = NDArray[np.int64]
 def laplace_tables(scales: Sequence[float], reach: int) -> NDArray[np.int32]:
     """Integer probabilities of residuals -reach..reach and an escape, for each scale and each fraction of the mean.
 
-    Returns (len(scales) * MEAN_STEPS, 2 * reach + 2) int32, rows summing to 2**PROBABILITY_BITS, every entry at least 1.
-    Made once, when a model is exported: the tables are part of the weights, never computed by a reader.
+    Returns (len(scales) * MEAN_STEPS, 2 * reach + 2) int32, rows summing to 2**PROBABILITY_BITS, every entry at least
+    1. Made once, when a model is exported: the tables are part of the weights, never computed by a reader.
     """
     rows = []
     edges = np.arange(-reach, reach + 2) - 0.5
@@ -50,7 +52,9 @@ def laplace_tables(scales: Sequence[float], reach: int) -> NDArray[np.int32]:
             tail = 0.5 * np.exp(-np.abs(x) / scale)
             cumulative = np.where(x < 0, tail, 1 - tail)
             probabilities = np.append(np.diff(cumulative), cumulative[0] + 1 - cumulative[-1])
-            counts = np.maximum(1, np.floor(probabilities * (2**PROBABILITY_BITS - len(probabilities)))).astype(np.int64)
+            counts = np.maximum(1, np.floor(probabilities * (2**PROBABILITY_BITS - len(probabilities)))).astype(
+                np.int64
+            )
             counts[np.argmax(counts)] += 2**PROBABILITY_BITS - counts.sum()
             rows.append(counts)
     return np.array(rows, np.int32)
@@ -58,7 +62,9 @@ def laplace_tables(scales: Sequence[float], reach: int) -> NDArray[np.int32]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tables:
-    """Probability tables as float32 multiples of 2**-16 (exact): narrow ones for the small scales, wide ones for the rest."""
+    """Probability tables as float32 multiples of 2**-16 (exact): narrow ones for the small scales, wide ones for the
+    rest.
+    """
 
     narrow: NDArray[np.float32]
     wide: NDArray[np.float32]
@@ -93,7 +99,9 @@ def columns_3x3(x: Floats) -> Floats:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StepWeights:
-    """One coding step's weights in float64. Shapes: known (C*9, k) or None; hidden (k, k); choose (k, 2*out); the rest (out, 9)."""
+    """One coding step's weights in float64. Shapes: known (C*9, k) or None; hidden (k, k); choose (k, 2*out); the
+    rest (out, 9).
+    """
 
     channels: slice
     known_channels: int
@@ -131,12 +139,17 @@ class ExactContext:
         self._temporal = weight.reshape(len(weight), -1).T
         self._temporal_bias = tensors["temporal.bias"].astype(np.float64)
         first, second, third = self.groups
-        slices = (slice(0, first), slice(0, first), slice(first, first + second), slice(first + second, first + second + third))
+        slices = (
+            slice(0, first),
+            slice(0, first),
+            slice(first, first + second),
+            slice(first + second, first + second + third),
+        )
         self.steps = tuple(self._step(tensors, i, channels) for i, channels in enumerate(slices))
         self.error_bound = max(self._bound(step) for step in self.steps)
         if not self.error_bound * 100 <= GUARD:
             raise LatentError(
-                f"the model's rounding error may reach {self.error_bound:.2e}, above a hundredth of the guard {GUARD:.2e}"
+                f"the model's rounding error may reach {self.error_bound:.2e}: more than a hundredth of {GUARD:.2e}"
             )
 
     @staticmethod
@@ -186,7 +199,9 @@ class ExactContext:
         return float(max(MEAN_STEPS * means.max(), error[out:].max()))
 
     def features(self, previous: Floats, has_previous: Floats) -> Floats:
-        """previous: (N, h, w, C); has_previous: (N,), 1 or 0 -> temporal features (N * h * w, k), before their clamp."""
+        """previous: (N, h, w, C); has_previous: (N,), 1 or 0 -> temporal features (N * h * w, k), before their
+        clamp.
+        """
         flag = np.broadcast_to(has_previous[:, None, None, None], (*previous.shape[:3], 1))
         inputs = np.concatenate([np.clip(previous, -CONTEXT_LIMIT, CONTEXT_LIMIT), flag], 3)
         return columns_3x3(inputs) @ self._temporal + self._temporal_bias
@@ -306,7 +321,8 @@ class SymbolReader:
 class Correction:
     """An index that the reader takes from the list instead of from its own network.
 
-    position: number of the latent within the chunk, (frame, row, column, channel) order; is_scale: which of the two indices.
+    position: number of the latent within the chunk, (frame, row, column, channel) order; is_scale: which of the two
+    indices.
     """
 
     position: int

@@ -1,4 +1,6 @@
-"""The first codec: linear-plus-convolutional transform, integer latents, tables chosen from the frame before (codec id 1)."""
+"""The first codec: linear-plus-convolutional transform, integer latents, tables chosen from the frame before (codec
+id 1).
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,7 @@ from vsearch.models.entropy import (
     step_positions,
     write_corrections,
 )
-from vsearch.models.layers import BLOCK, CodecShape, Decoder, Encoder
+from vsearch.models.layers import BLOCK, CodecShape, Decoder, Encoder, Network, placed
 from vsearch.models.weights import ModelFiles, torch_device
 from vsearch.records import CHUNK_FRAMES, Latents
 
@@ -36,13 +38,17 @@ BATCH = 8  # frames a network call; every call is padded to it
 
 
 class TemporalCodec:
-    """Implements `models.base.LatentCodec`. Latent t is computed from frame t alone; time is used by the entropy coder only."""
+    """Implements `models.base.LatentCodec`. Latent t is computed from frame t alone; time is used by the entropy
+    coder only.
+    """
 
     codec_id = CODEC_ID
 
     def __init__(self, files: ModelFiles, *, device: str = "cpu", threads: int | None = None) -> None:
         if files.decode.get("codec_id") != CODEC_ID:
-            raise LatentError(f"{files.folder}: codec {files.decode.get('codec_id')} is not the temporal codec ({CODEC_ID})")
+            raise LatentError(
+                f"{files.folder}: codec {files.decode.get('codec_id')} is not the temporal codec ({CODEC_ID})"
+            )
         if threads is not None:
             torch.set_num_threads(threads)
         self.model_id = files.model_id
@@ -60,17 +66,18 @@ class TemporalCodec:
         return cls(ModelFiles.read(folder), device=device, threads=threads)
 
     @cached_property
-    def _encoder(self) -> Encoder:
+    def encoder_network(self) -> Encoder:
+        """The analysis network: pixels in [-0.5, 0.5] -> latents before rounding."""
         return self._network(Encoder(self.shape), "encoder.")
 
     @cached_property
     def _decoder(self) -> Decoder:
         return self._network(Decoder(self.shape), "decoder.")
 
-    def _network(self, network: Any, prefix: str) -> Any:
+    def _network(self, network: Network, prefix: str) -> Network:
         tensors = {k.removeprefix(prefix): v for k, v in self._files.torch().items() if k.startswith(prefix)}
         network.load_state_dict(tensors)
-        return network.eval().requires_grad_(False).to(self._device, memory_format=torch.channels_last)
+        return placed(network.eval().requires_grad_(False), self._device)
 
     def encode(self, frames: NDArray[np.uint8]) -> Latents:
         """frames: (T, 3, H, W) uint8 RGB, H and W multiples of 16. Raises InputError for other sizes."""
@@ -81,8 +88,10 @@ class TemporalCodec:
             for start in range(0, len(frames), BATCH):
                 batch = _padded(frames[start : start + BATCH])
                 pixels = torch.from_numpy(batch).to(self._device).contiguous(memory_format=torch.channels_last)
-                latents = self._encoder(pixels.float() / 255.0 - 0.5)
-                parts.append(latents.round().clamp(-LATENT_LIMIT, LATENT_LIMIT).to(torch.int16).contiguous().cpu().numpy())
+                latents = self.encoder_network(pixels.float() / 255.0 - 0.5)
+                parts.append(
+                    latents.round().clamp(-LATENT_LIMIT, LATENT_LIMIT).to(torch.int16).contiguous().cpu().numpy()
+                )
         shape = (self.shape.channels, frames.shape[2] // BLOCK, frames.shape[3] // BLOCK)
         values = np.concatenate(parts)[: len(frames)] if parts else np.zeros((0, *shape), np.int16)
         return Latents(values=values, codec_id=CODEC_ID, model_id=self.model_id)
@@ -136,7 +145,11 @@ class TemporalCodec:
             for number, step in enumerate(self.context.steps):
                 where2 = step_positions(number, h, w)
                 mean_index, scale_index = chosen[number]
-                writer.write(values[f][where2][:, step.channels].ravel(), mean_index[f][where2].ravel(), scale_index[f][where2].ravel())
+                writer.write(
+                    values[f][where2][:, step.channels].ravel(),
+                    mean_index[f][where2].ravel(),
+                    scale_index[f][where2].ravel(),
+                )
         corrections.sort(key=lambda item: (item.position, item.is_scale))
         return write_chunk(
             ChunkBytes(
@@ -176,14 +189,18 @@ class TemporalCodec:
         for f in range(max(len(chunk.values) for chunk in group)):
             active = [chunk for chunk in group if f < len(chunk.values)]
             n = len(active)
-            previous = np.stack([chunk.values[f - 1] for chunk in active]).astype(np.float64) if f else np.zeros((n, h, w, c))
+            previous = (
+                np.stack([chunk.values[f - 1] for chunk in active]).astype(np.float64) if f else np.zeros((n, h, w, c))
+            )
             features = self.context.features(previous, np.full(n, float(f > 0)))
             coded: Floats = np.zeros((n, h, w, c))
             for number, step in enumerate(self.context.steps):
                 mean_index, scale_index = self.context.indices(*self.context.outputs(number, features, previous, coded))
                 for i, chunk in enumerate(active):
                     chunk.correct(f, number, step.channels, mean_index[i], scale_index[i])
-                    symbols = chunk.reader.read(mean_index[i][masks[number]].ravel(), scale_index[i][masks[number]].ravel())
+                    symbols = chunk.reader.read(
+                        mean_index[i][masks[number]].ravel(), scale_index[i][masks[number]].ravel()
+                    )
                     block = chunk.values[f, :, :, step.channels]
                     block[masks[number]] = symbols.reshape(-1, block.shape[-1])
                     coded[i, :, :, step.channels] = block
@@ -228,7 +245,9 @@ def _padded(batch: NDArray[Any]) -> NDArray[Any]:
 
 
 def shape_of(decode: Mapping[str, Any]) -> CodecShape:
-    """The codec's widths from the decode-relevant fields of its `model.json`. Raises LatentError when they are malformed."""
+    """The codec's widths from the decode-relevant fields of its `model.json`. Raises LatentError when they are
+    malformed.
+    """
     try:
         return CodecShape(
             groups=tuple(decode["groups"]),

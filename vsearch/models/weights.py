@@ -1,7 +1,9 @@
 """A model on disk: a folder with `model.json` and `weights.safetensors`. Nothing in it is ever executed.
 
-`model.json` holds `{"format": 1, "kind": "codec" | "head", "family": name, "decode": {...}, "search": {...}, "training": {...}}`.
-The model's identity is the sha256 of the canonical JSON of kind, family and `decode`, followed by the bytes of the weights
+`model.json` holds `{"format": 1, "kind": "codec" | "head", "family": name, "decode": {...}, "search": {...},
+"training": {...}}`.
+The model's identity is the sha256 of the canonical JSON of kind, family and `decode`, followed by the bytes of the
+weights
 file: training notes and what was measured for searching (`search`: the similarity floor) may be edited without making
 another model.
 """
@@ -54,11 +56,21 @@ class ModelFiles:
                 raise LatentError(f"{card_path}: too large to be a model card")
             card = json.loads(card_path.read_text(encoding="utf-8"))
             if not isinstance(card, dict) or card.get("format") != 1:
-                raise LatentError(f"{card_path}: not a model card that this program knows (format {card.get('format')!r})")
+                raise LatentError(
+                    f"{card_path}: not a model card that this program knows (format {card.get('format')!r})"
+                )
             decisive = {key: card[key] for key in ("kind", "family", "decode")}
             digest = hashlib.sha256(canonical_json(decisive))
             digest.update(weights_path.read_bytes())
-            return cls(folder, digest.hexdigest(), card["kind"], card["family"], card["decode"], card.get("search", {}), card.get("training", {}))
+            return cls(
+                folder,
+                digest.hexdigest(),
+                card["kind"],
+                card["family"],
+                card["decode"],
+                card.get("search", {}),
+                card.get("training", {}),
+            )
         except (OSError, ValueError, KeyError, AttributeError) as error:
             raise LatentError(f"{folder}: not a model folder ({error})") from error
 
@@ -104,7 +116,14 @@ def write_model(
 
     folder.mkdir(parents=True, exist_ok=True)
     save_file({name: np.ascontiguousarray(value) for name, value in tensors.items()}, folder / WEIGHTS)
-    card = {"format": 1, "kind": kind, "family": family, "decode": dict(decode), "search": dict(search or {}), "training": dict(training)}
+    card = {
+        "format": 1,
+        "kind": kind,
+        "family": family,
+        "decode": dict(decode),
+        "search": dict(search or {}),
+        "training": dict(training),
+    }
     (folder / CARD).write_text(json.dumps(card, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     return ModelFiles.read(folder)
 

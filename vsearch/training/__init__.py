@@ -1,0 +1,70 @@
+"""Training: packed frames, the codec, the embedding head. `vsearch train` calls the three functions here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from vsearch.errors import InputError
+
+
+def pack(config: Path, output: Path) -> int:
+    """Decode the videos and photographs named in `config` ([pack] table) into a packed cache; how many sources it
+    holds.
+    """
+    from vsearch.training.pack import PackRecipe, pack_sources
+
+    return pack_sources(_recipe(config, "pack", PackRecipe), output)
+
+
+def train_codec(config: Path, output: Path, resume: bool = False) -> Path:
+    """Train a codec by the recipe `config` ([codec] table); returns the folder of the finished model,
+    `output`/model.
+    """
+    from vsearch.models.layers import CodecShape
+    from vsearch.training.codec import CodecRecipe, train
+    from vsearch.training.export import export_codec, training_notes
+
+    recipe = _recipe(config, "codec", CodecRecipe)
+    networks = train(recipe, CodecShape(), output, resume=resume)
+    export_codec(networks, networks.shape, output / "model", training=training_notes(recipe, output))
+    return output / "model"
+
+
+def train_embedding(config: Path, output: Path, resume: bool = False) -> Path:
+    """Train an embedding head by the recipe `config` ([embedding] table); returns the folder of the finished model."""
+    from vsearch.training.embedding import HeadRecipe, train
+    from vsearch.training.export import export_head, training_notes
+
+    recipe = _recipe(config, "embedding", HeadRecipe)
+    network, shape = train(recipe, output, resume=resume)
+    export_head(network, shape, output / "model", recipe=recipe, training=training_notes(recipe, output))
+    return output / "model"
+
+
+def _recipe(config: Path, table: str, kind: type[Any]) -> Any:
+    """The recipe in one table of a TOML file. Paths in it count from where the program was started; $NAME is
+    expanded. Raises InputError.
+    """
+    import dataclasses
+    import os
+    import tomllib
+
+    try:
+        values = tomllib.loads(config.read_text(encoding="utf-8"))[table]
+    except OSError as error:
+        raise InputError(f"{config}: cannot be read ({error.strerror})") from error
+    except KeyError as error:
+        raise InputError(f"{config}: has no [{table}] table") from error
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{config}: not valid TOML ({error})") from error
+    known = {field.name for field in dataclasses.fields(kind)}
+    for name in sorted(set(values) - known):
+        raise InputError(f"{config}: [{table}] does not know {name!r}; it knows {', '.join(sorted(known))}")
+    for name in ("frames", "codec", "corpus"):
+        if name in values:
+            values[name] = str(Path(os.path.expandvars(values[name])).expanduser())
+    try:
+        return kind(**values)
+    except TypeError as error:
+        raise InputError(f"{config}: [{table}] is incomplete ({error})") from error

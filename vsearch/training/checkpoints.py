@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 import time
 from copy import deepcopy
 from dataclasses import dataclass
@@ -30,23 +29,21 @@ class Average(Generic[Network]):
     """Exponential moving average of a network's weights, with a short memory at the start of a run."""
 
     def __init__(self, network: Network, decay: float = 0.998) -> None:
-        self._network = network
-        self._average = deepcopy(network).requires_grad_(False)
+        self._live = network
+        self.network: Network = deepcopy(network)
+        self.network.requires_grad_(False)
         self._decay = decay
 
     @torch.no_grad()
     def update(self, step: int) -> None:
         decay = min(self._decay, (1 + step) / (10 + step))
-        for mean, weight in zip(self._average.parameters(), self._network.parameters(), strict=True):
+        for mean, weight in zip(self.network.parameters(), self._live.parameters(), strict=True):
             mean.lerp_(weight, 1 - decay)
-
-    def model(self) -> Network:
-        return self._average
 
 
 def _tensors(network: nn.Module, average: Average[Any], optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
     tensors = {f"network.{k}": v for k, v in network.state_dict().items()}
-    tensors |= {f"average.{k}": v for k, v in average.model().state_dict().items()}
+    tensors |= {f"average.{k}": v for k, v in average.network.state_dict().items()}
     for number, state in optimiser.state_dict()["state"].items():
         tensors |= {f"optimiser.{number}.{k}": torch.as_tensor(v) for k, v in state.items()}
     return {k: v.detach().clone().contiguous() for k, v in tensors.items()}
@@ -59,12 +56,10 @@ def save_state(
     folder.mkdir(parents=True, exist_ok=True)
     temporary = folder / "checkpoint.tmp"
     save_file(_tensors(network, average, optimiser), temporary, metadata={"step": str(state.step)})
-    os.replace(temporary, folder / "checkpoint.safetensors")
+    temporary.replace(folder / "checkpoint.safetensors")
 
 
-def load_state(
-    folder: Path, network: nn.Module, average: Average[Any], optimiser: torch.optim.Optimizer
-) -> RunState:
+def load_state(folder: Path, network: nn.Module, average: Average[Any], optimiser: torch.optim.Optimizer) -> RunState:
     """Restore everything that `save_state` wrote. Raises InputError when there is no checkpoint."""
     path = folder / "checkpoint.safetensors"
     if not path.is_file():
@@ -75,7 +70,7 @@ def load_state(
         return {k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)}
 
     network.load_state_dict(part("network."))
-    average.model().load_state_dict(part("average."))
+    average.network.load_state_dict(part("average."))
     state: dict[int, dict[str, Tensor]] = {}
     for name, value in part("optimiser.").items():
         number, field = name.split(".", 1)
@@ -100,7 +95,7 @@ class RunLog:
         self._begin = time.monotonic()
 
     def _row(self, split: str, step: int, values: tuple[Tensor | float, ...]) -> None:
-        row = [f"{float(v):.6g}" for v in values]
+        row = [f"{float(v.detach() if isinstance(v, Tensor) else v):.6g}" for v in values]
         self._writer.writerow((split, step, f"{time.monotonic() - self._begin:.1f}", *row))
         self._file.flush()
 

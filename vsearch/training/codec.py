@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vsearch.models.layers import BLOCK, LATENT_LIMIT, CodecShape, ContextNetwork, Decoder, Encoder
+from vsearch.models.layers import BLOCK, LATENT_LIMIT, CodecShape, ContextNetwork, Decoder, Encoder, placed
 from vsearch.training.checkpoints import Average, RunLog, RunState, load_state, save_state
 from vsearch.training.data import PackedFrames, PairBatches
 from vsearch.training.losses import latent_bits, round_straight_through
@@ -50,21 +50,27 @@ class CodecNetworks(nn.Module):
 
 @torch.no_grad()
 def initialise_with_klt(networks: CodecNetworks, pixels: Tensor, *, quantiser_step: float) -> None:
-    """Make the linear paths the Karhunen-Loeve transform of 16x16 blocks of `pixels` (N, 3, H, W), quantised in even steps."""
-    blocks = pixels.unfold(2, BLOCK, BLOCK).unfold(3, BLOCK, BLOCK).permute(0, 2, 3, 1, 4, 5).reshape(-1, 3 * BLOCK * BLOCK)
+    """Make the linear paths the Karhunen-Loeve transform of 16x16 blocks of `pixels` (N, 3, H, W), quantised in even
+    steps.
+    """
+    blocks = (
+        pixels.unfold(2, BLOCK, BLOCK).unfold(3, BLOCK, BLOCK).permute(0, 2, 3, 1, 4, 5).reshape(-1, 3 * BLOCK * BLOCK)
+    )
     covariance = (blocks.double().T @ blocks.double()) / len(blocks)
     _, vectors = torch.linalg.eigh(covariance)
     basis = vectors.flip(1)[:, : networks.shape.channels].T.float().reshape(-1, 3, BLOCK, BLOCK)
     gain = 255.0 / quantiser_step
+    for parameter in (*networks.encoder.linear.parameters(), *networks.decoder.linear.parameters()):
+        nn.init.zeros_(parameter)
     networks.encoder.linear.weight.copy_(basis * gain)
-    networks.encoder.linear.bias.zero_()  # type: ignore[union-attr]
     networks.decoder.linear.weight.copy_(basis / gain)
-    networks.decoder.linear.bias.zero_()  # type: ignore[union-attr]
 
 
 @dataclass(frozen=True, slots=True)
 class CodecLoss:
-    """Means over a batch: bits a pixel of first and following frames, squared error on the 0..255 scale, and their sum."""
+    """Means over a batch: bits a pixel of first and following frames, squared error on the 0..255 scale, and their
+    sum.
+    """
 
     total: Tensor
     intra_bpp: Tensor
@@ -72,7 +78,9 @@ class CodecLoss:
     mse: Tensor
 
 
-def codec_loss(networks: CodecNetworks, first: Tensor, second: Tensor, recipe: CodecRecipe, *, noise: bool) -> CodecLoss:
+def codec_loss(
+    networks: CodecNetworks, first: Tensor, second: Tensor, recipe: CodecRecipe, *, noise: bool
+) -> CodecLoss:
     """first, second: (N, 3, H, W) in [-0.5, 0.5], consecutive frames."""
     n = len(first)
     pixels = torch.cat([first, second]).contiguous(memory_format=torch.channels_last)
@@ -98,14 +106,16 @@ def learning_rate_at(step: int, recipe: CodecRecipe) -> float:
 
 
 def train(recipe: CodecRecipe, shape: CodecShape, output: Path, *, resume: bool) -> CodecNetworks:
-    """Run (or go on with) a training; returns the averaged networks. Checkpoints, `log.csv` and `curve.png` go to `output`."""
+    """Run (or go on with) a training; returns the averaged networks. Checkpoints, `log.csv` and `curve.png` go to
+    `output`.
+    """
     torch.set_num_threads(recipe.threads)
     torch.manual_seed(recipe.seed)
     device = torch.device(recipe.device)
     packed = PackedFrames(Path(recipe.frames))
     batches = PairBatches(packed, side=recipe.side, batch=recipe.batch, photos=recipe.photos)
     held_out = PairBatches(packed, side=recipe.side, batch=recipe.batch, photos=recipe.photos, held_out=True)
-    networks = CodecNetworks(shape).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    networks = placed(CodecNetworks(shape), device)
     start_rng = np.random.default_rng(recipe.seed)
     initialise_with_klt(
         networks, torch.cat([batches.draw(start_rng)[0] for _ in range(40)]), quantiser_step=recipe.quantiser_step
@@ -113,7 +123,9 @@ def train(recipe: CodecRecipe, shape: CodecShape, output: Path, *, resume: bool)
     average = Average(networks)
     optimiser = torch.optim.AdamW(networks.parameters(), lr=recipe.learning_rate, betas=(0.9, 0.98), weight_decay=0.0)
     state = load_state(output, networks, average, optimiser) if resume else RunState(step=0)
-    log = RunLog(output, resume=resume, columns=("step", "seconds", "loss", "intra_bpp", "inter_bpp", "psnr_db", "rate"))
+    log = RunLog(
+        output, resume=resume, columns=("step", "seconds", "loss", "intra_bpp", "inter_bpp", "psnr_db", "rate")
+    )
     for step in range(state.step, recipe.steps):
         rate = learning_rate_at(step, recipe)
         for group in optimiser.param_groups:
@@ -128,11 +140,11 @@ def train(recipe: CodecRecipe, shape: CodecShape, output: Path, *, resume: bool)
         if (step + 1) % 50 == 0:
             log.train(step + 1, loss.total, loss.intra_bpp, loss.inter_bpp, psnr_of(loss.mse), rate)
         if (step + 1) % recipe.validate_every == 0 or step + 1 == recipe.steps:
-            log.validate(step + 1, *validate(average.model(), held_out, recipe, device), rate)
+            log.validate(step + 1, *validate(average.network, held_out, recipe, device), rate)
         if (step + 1) % recipe.checkpoint_every == 0 or step + 1 == recipe.steps:
             save_state(output, networks, average, optimiser, RunState(step=step + 1))
     log.close()
-    return average.model()
+    return average.network
 
 
 def psnr_of(mse: Tensor) -> Tensor:

@@ -1,16 +1,16 @@
 """Frames for training: one packed cache of raw frames, and the batches drawn from it.
 
-The cache is a folder with `frames.bin` (uint8, every entry (T, 3, H, W) in C order, one after the other) and `index.json`
-(a list of entries). It is read through a memory map, so it may be larger than memory.
+The cache is a folder with `frames.bin` (uint8, every entry (T, 3, H, W) in C order, one after the other) and
+`index.json` (a list of entries). It is read through a memory map, so it may be larger than memory.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,10 +25,14 @@ VALIDATION_SHARE = 12  # one source group in so many is held out
 
 @dataclass(frozen=True, slots=True)
 class PackedEntry:
-    """One source in the cache. shape: (T, 3, H, W); fps: frames a second, 0 for a photograph."""
+    """One source in the cache. shape: (T, 3, H, W); fps: frames a second, 0 for a photograph.
+
+    Sources of one `group` show the same footage; those of one `scene` look alike.
+    """
 
     file: str
     group: str
+    scene: str
     shape: tuple[int, int, int, int]
     offset: int
     fps: float
@@ -39,6 +43,11 @@ class PackedEntry:
         return hashlib.blake2b(self.group.encode(), digest_size=4).digest()[0] % VALIDATION_SHARE == 0
 
 
+def _entry(row: dict[str, Any]) -> PackedEntry:
+    t, c, h, w = row["shape"]
+    return PackedEntry(row["file"], row["group"], row["scene"], (t, c, h, w), row["offset"], row["fps"])
+
+
 class PackedFrames:
     """A packed cache, opened for reading."""
 
@@ -46,9 +55,7 @@ class PackedFrames:
         index = folder / "index.json"
         if not index.is_file():
             raise InputError(f"{folder}: no packed frames here; make them with `vsearch train pack`")
-        fields = PackedEntry.__dataclass_fields__
-        rows = json.loads(index.read_text())
-        self.entries = [PackedEntry(**{k: tuple(v) if k == "shape" else v for k, v in row.items() if k in fields}) for row in rows]
+        self.entries = [_entry(row) for row in json.loads(index.read_text(encoding="utf-8"))]
         self._bytes = np.memmap(folder / "frames.bin", np.uint8, "r")
 
     def frames(self, entry: PackedEntry) -> NDArray[np.uint8]:
@@ -70,10 +77,13 @@ class PackWriter:
         self._file = (folder / "frames.bin").open("wb")
         self._entries: list[PackedEntry] = []
 
-    def add(self, *, file: str, group: str, fps: float, frames: NDArray[np.uint8]) -> None:
+    def add(self, *, file: str, group: str, scene: str, fps: float, frames: NDArray[np.uint8]) -> None:
         """frames: (T, 3, H, W) uint8."""
         t, c, h, w = frames.shape
-        self._entries.append(PackedEntry(file=file, group=group, shape=(t, c, h, w), offset=self._file.tell(), fps=fps))
+        shape = (int(t), int(c), int(h), int(w))
+        self._entries.append(
+            PackedEntry(file=file, group=group, scene=scene, shape=shape, offset=self._file.tell(), fps=fps)
+        )
         self._file.write(np.ascontiguousarray(frames).tobytes())
 
     def close(self) -> None:
@@ -92,8 +102,8 @@ def resize(crops: NDArray[np.uint8], side: int) -> Tensor:
 class PairBatches:
     """Batches of frame pairs for the codec: a frame and the one that follows it, as the entropy model will see them.
 
-    From videos: two frames `gap_s` apart (about one second, as the library samples), sometimes the very same frame. From
-    photographs: two crops a few pixels apart (a cheap camera motion), sometimes the same.
+    From videos: two frames `gap_s` apart (about one second, as the library samples), sometimes the very same frame.
+    From photographs: two crops a few pixels apart (a cheap camera motion), sometimes the same.
     """
 
     def __init__(self, packed: PackedFrames, *, side: int, batch: int, photos: float, held_out: bool = False) -> None:
@@ -139,14 +149,3 @@ class PairBatches:
         x = int(rng.integers(6, width - side - 1)) if width - side > 8 else 0
         dy, dx = int(np.clip(y + shift[0], 0, height - side)), int(np.clip(x + shift[1], 0, width - side))
         return frames[i, :, y : y + side, x : x + side], frames[j, :, dy : dy + side, dx : dx + side]
-
-
-def whole_frames(packed: PackedFrames, entries: Sequence[PackedEntry], *, count: int) -> list[NDArray[np.uint8]]:
-    """For validation: up to `count` short runs (T<=6 frames a second apart, 3, H, W), cropped to multiples of 16."""
-    runs = []
-    for entry in list(entries)[:count]:
-        frames = packed.frames(entry)
-        step = max(1, round(entry.fps))
-        h, w = (side // 16 * 16 for side in frames.shape[2:])
-        runs.append(np.ascontiguousarray(frames[::step][:6, :, :h, :w]))
-    return runs

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +12,22 @@ import numpy as np
 import torch
 
 from vsearch.models.entropy import NARROW_REACH, WIDE_REACH, laplace_tables
+from vsearch.models.head import GemHead, HeadShape
 from vsearch.models.layers import N_SCALES, CodecShape, scale_of_index
 from vsearch.models.temporal import CODEC_ID, TemporalCodec
 from vsearch.models.weights import ModelFiles, write_model
+from vsearch.training.embedding import HeadRecipe
+from vsearch.training.floor import measure_floor
 
 NARROW_SCALES = 20
 
 
-def export_codec(networks: torch.nn.Module, shape: CodecShape, folder: Path, *, training: Mapping[str, Any]) -> ModelFiles:
-    """Write a trained codec as a model folder, its probability tables included. Raises LatentError when it cannot be exact."""
+def export_codec(
+    networks: torch.nn.Module, shape: CodecShape, folder: Path, *, training: Mapping[str, Any]
+) -> ModelFiles:
+    """Write a trained codec as a model folder, its probability tables included. Raises LatentError when it cannot be
+    exact.
+    """
     tensors = {name: value.detach().cpu().float().numpy() for name, value in networks.state_dict().items()}
     scales = scale_of_index(torch.arange(N_SCALES).double()).tolist()
     tables: dict[str, Any] = {
@@ -33,7 +42,12 @@ def export_codec(networks: torch.nn.Module, shape: CodecShape, folder: Path, *, 
         "decoder_widths": list(shape.decoder_widths),
     }
     files = write_model(
-        folder, kind="codec", family="temporal", decode=decode, training=training, tensors={**_float32(tensors), **tables}
+        folder,
+        kind="codec",
+        family="temporal",
+        decode=decode,
+        training=training,
+        tensors={**_float32(tensors), **tables},
     )
     TemporalCodec(files)  # refuses weights whose rounding error cannot be bounded
     return files
@@ -41,3 +55,36 @@ def export_codec(networks: torch.nn.Module, shape: CodecShape, folder: Path, *, 
 
 def _float32(tensors: Mapping[str, Any]) -> dict[str, Any]:
     return {name: np.asarray(value, np.float32) for name, value in tensors.items()}
+
+
+def export_head(
+    network: torch.nn.Module, shape: HeadShape, folder: Path, *, recipe: HeadRecipe, training: Mapping[str, Any]
+) -> ModelFiles:
+    """Write a trained head as a model folder, with the similarity floor measured on the recipe's own training
+    videos.
+    """
+    tensors = {name: value.detach().cpu().numpy() for name, value in network.state_dict().items()}
+    decode = {**asdict(shape), "latents_of": ModelFiles.read(Path(recipe.codec)).model_id}
+    files = write_model(folder, kind="head", family="gem", decode=decode, training=training, tensors=_float32(tensors))
+    floor = measure_floor(GemHead(files), recipe)
+    return write_model(
+        folder,
+        kind="head",
+        family="gem",
+        decode=decode,
+        search={"floor": floor},
+        training=training,
+        tensors=_float32(tensors),
+    )
+
+
+def training_notes(recipe: Any, run: Path) -> dict[str, Any]:
+    """What a model card says of a run: the recipe and the last validation row."""
+    notes: dict[str, Any] = {"recipe": asdict(recipe), "torch": torch.__version__}
+    for name in ("frames", "codec"):
+        notes["recipe"].pop(name, None)  # paths of the machine that trained it tell nobody anything
+    with (run / "log.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["split"] == "validation"]
+    if rows:
+        notes["validation"] = {k: float(v) for k, v in rows[-1].items() if k not in ("split", "seconds")}
+    return notes

@@ -33,7 +33,9 @@ def round_straight_through(x: Tensor) -> Tensor:
 
 
 def info_nce(first: Tensor, second: Tensor, *, temperature: float) -> Tensor:
-    """Cross entropy of finding each vector's copy among all the others (SimCLR; both directions). (n, d) unit vectors."""
+    """Cross entropy of finding each vector's copy among all the others (SimCLR; both directions). (n, d) unit
+    vectors.
+    """
     n = len(first)
     both = torch.cat([first, second])
     logits = both @ both.T / temperature
@@ -43,7 +45,9 @@ def info_nce(first: Tensor, second: Tensor, *, temperature: float) -> Tensor:
 
 
 def entropy_regulariser(vectors: Tensor, groups: Tensor) -> Tensor:
-    """Kozachenko-Leonenko: minus the mean log distance to the nearest vector of another group (SSCD, arXiv 2202.10261)."""
+    """Kozachenko-Leonenko: minus the mean log distance to the nearest vector of another group (SSCD, arXiv
+    2202.10261).
+    """
     distance = torch.cdist(vectors, vectors)
     distance = distance.masked_fill(groups[:, None] == groups[None, :], 1e4)
     return -torch.log(distance.min(1).values.clamp_min(1e-6)).mean()

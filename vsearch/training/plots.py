@@ -9,7 +9,9 @@ from vsearch.errors import UnavailableError
 
 
 def plot_log(log: Path, output: Path) -> None:
-    """Draw every column of a run's `log.csv` over steps, training and validation. Raises UnavailableError without matplotlib."""
+    """Draw every column of a run's `log.csv` over steps, training and validation. Raises UnavailableError without
+    matplotlib.
+    """
     try:
         import matplotlib
 
