@@ -42,4 +42,6 @@ class Registry:
         except ModuleNotFoundError as error:
             if (error.name or "").startswith("vsearch"):
                 raise
-            raise UnavailableError(f"{self.kind} {name!r} needs the package {error.name!r}, which is not installed") from error
+            raise UnavailableError(
+                f"{self.kind} {name!r} needs the package {error.name!r}, which is not installed"
+            ) from error
