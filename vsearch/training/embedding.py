@@ -7,6 +7,8 @@ videos, at least two seconds apart and visibly different, so that neighbouring m
 from __future__ import annotations
 
 import math
+import multiprocessing
+from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,8 +19,8 @@ from torch import Tensor
 
 from vsearch.errors import InputError
 from vsearch.models.head import HeadNetwork, HeadShape
-from vsearch.models.layers import LATENT_LIMIT, placed
-from vsearch.models.temporal import TemporalCodec
+from vsearch.models.layers import placed
+from vsearch.models.temporal import TemporalCodec, shape_of
 from vsearch.models.weights import ModelFiles
 from vsearch.training.augment import edited, plain
 from vsearch.training.checkpoints import Average, RunLog, RunState, load_state, save_state
@@ -45,6 +47,7 @@ class HeadRecipe:
     weight_decay: float = 1e-4
     threads: int = 2
     device: str = "cpu"
+    workers: int = 2
     checkpoint_every: int = 50
     validate_every: int = 100
     d: int = 128
@@ -63,29 +66,29 @@ class FramePairs:
         weights = np.sqrt(np.array([e.shape[0] for e in self._videos], np.float64))
         self._weights = weights / weights.sum()
 
-    def draw(self, rng: np.random.Generator, strength: float) -> tuple[Tensor, Tensor, Tensor]:
-        """Library views (n, 3, H, W) and edited views (n, 3, H', W') in [0, 1], and the (n,) source number of each."""
-        pictures: list[tuple[Tensor, Tensor, int]] = []
+    def draw(self, rng: np.random.Generator, strength: float) -> tuple[Tensor, Tensor]:
+        """Library views (n, 3, H, W) and edited views (n, 3, H', W') of the same pictures, in [0, 1]."""
+        pictures: list[tuple[Tensor, Tensor]] = []
         while len(pictures) < self._batch:
             if rng.random() < self._photo_share:
                 number = int(rng.integers(len(self._photos)))
                 frame = _picture(self._packed.frames(self._photos[number])[0])
-                pictures.append((frame, frame, len(self._videos) + number))
+                pictures.append((frame, frame))
             else:
                 number = int(rng.choice(len(self._videos), p=self._weights))
-                pictures += [(a, b, number) for a, b in self._moments(self._videos[number], rng)]
+                pictures += self._moments(self._videos[number], rng)
         pictures = pictures[: self._batch]
         library_size = SIZES[rng.integers(len(SIZES))]
         query_size = library_size if rng.random() < 0.6 else SIZES[rng.integers(len(SIZES))]
         library, queries = [], []
-        for i, (frame, near, _) in enumerate(pictures):
+        for i, (frame, near) in enumerate(pictures):
             other = pictures[(i + 7) % len(pictures)][0]
             weak = rng.random() < 0.25
             library.append(
                 edited(frame, other, library_size, rng, 0.2 * strength) if weak else plain(frame, library_size)
             )
             queries.append(edited(near, other, query_size, rng, strength))
-        return torch.stack(library), torch.stack(queries), torch.tensor([number for _, _, number in pictures])
+        return torch.stack(library), torch.stack(queries)
 
     def _moments(self, entry: PackedEntry, rng: np.random.Generator) -> list[tuple[Tensor, Tensor]]:
         """One or two moments of a video, each as a frame and another at most 0.4 s from it."""
@@ -108,13 +111,69 @@ def _picture(frame: NDArray[np.uint8]) -> Tensor:
     return torch.from_numpy(np.array(frame)).float() / 255.0
 
 
-@torch.no_grad()
-def quantised_latents(codec: TemporalCodec, pictures: Tensor) -> Tensor:
-    """(n, 3, H, W) in [0, 1] -> the integers that the library would store, as floats (n, C, h, w)."""
-    encoder = codec.encoder_network
-    pixels = ((pictures * 255).round() / 255 - 0.5).contiguous(memory_format=torch.channels_last)
-    latents: Tensor = encoder(pixels).round().clamp(-LATENT_LIMIT, LATENT_LIMIT)
-    return latents
+class LatentPairs:
+    """What the head is trained on: `FramePairs` as the codec stores them. Runs in worker processes, one thread each."""
+
+    def __init__(self, recipe: HeadRecipe) -> None:
+        torch.set_num_threads(1)  # many small operations: a second thread would only wait for the first
+        packed = PackedFrames(Path(recipe.frames))
+        self._codec = TemporalCodec(ModelFiles.read(Path(recipe.codec)))
+        self._pairs = {
+            held_out: FramePairs(packed, batch=recipe.batch, photos=recipe.photos, held_out=held_out)
+            for held_out in (False, True)
+        }
+
+    def draw(
+        self, seed: tuple[int, int], strength: float, *, held_out: bool
+    ) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
+        """Latents of library views and of edited views, (n, C, h, w) each."""
+        library, queries = self._pairs[held_out].draw(np.random.default_rng(seed), strength)
+        return self._latents(library), self._latents(queries)
+
+    def _latents(self, pictures: Tensor) -> NDArray[np.int16]:
+        return self._codec.encode((pictures.clamp(0, 1) * 255).round().byte().numpy()).values
+
+
+_worker: LatentPairs | None = None
+
+
+def _open_worker(recipe: HeadRecipe) -> None:
+    global _worker
+    _worker = LatentPairs(recipe)
+
+
+def _draw_in_worker(
+    seed: tuple[int, int], strength: float, held_out: bool
+) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
+    if _worker is None:
+        raise RuntimeError("the worker was not opened")
+    return _worker.draw(seed, strength, held_out=held_out)
+
+
+class Prefetch:
+    """Batches drawn ahead of the training in worker processes. Which batch a step sees depends on the step alone."""
+
+    def __init__(self, recipe: HeadRecipe, pool: ProcessPoolExecutor) -> None:
+        self._recipe, self._pool = recipe, pool
+        self._ahead: dict[int, Future[tuple[NDArray[np.int16], NDArray[np.int16]]]] = {}
+
+    def training(self, step: int) -> tuple[Tensor, Tensor]:
+        """The latents of one training step, (n, C, h, w) float each."""
+        for later in range(step, min(step + 2 * self._recipe.workers, self._recipe.steps)):
+            if later not in self._ahead:
+                strength = min(1.0, 0.4 + 2 * later / self._recipe.steps)
+                self._ahead[later] = self._pool.submit(_draw_in_worker, (self._recipe.seed, later), strength, False)
+        return _as_tensors(self._ahead.pop(step).result())
+
+    def validation(self) -> list[tuple[Tensor, Tensor]]:
+        """Four fixed batches of held-out sources."""
+        futures = [self._pool.submit(_draw_in_worker, (99, i), 1.0, True) for i in range(4)]
+        return [_as_tensors(future.result()) for future in futures]
+
+
+def _as_tensors(pair: tuple[NDArray[np.int16], NDArray[np.int16]]) -> tuple[Tensor, Tensor]:
+    library, queries = (torch.from_numpy(x).float().contiguous(memory_format=torch.channels_last) for x in pair)
+    return library, queries
 
 
 def recall_at_1(library: Tensor, queries: Tensor) -> float:
@@ -123,17 +182,15 @@ def recall_at_1(library: Tensor, queries: Tensor) -> float:
 
 
 def train(recipe: HeadRecipe, output: Path, *, resume: bool) -> tuple[HeadNetwork, HeadShape]:
-    """Run (or go on with) a training; returns the averaged network. Checkpoints, `log.csv` and `curve.png` go to
-    `output`.
+    """Run (or go on with) a training; returns the averaged network.
+
+    Checkpoints, `log.csv` and `curve.png` go to `output`.
     """
     torch.set_num_threads(recipe.threads)
     torch.manual_seed(recipe.seed)
-    codec = TemporalCodec(ModelFiles.read(Path(recipe.codec)), device=recipe.device)
     device = torch.device(recipe.device)
-    packed = PackedFrames(Path(recipe.frames))
-    pairs = FramePairs(packed, batch=recipe.batch, photos=recipe.photos, held_out=False)
-    held_out = FramePairs(packed, batch=recipe.batch, photos=recipe.photos, held_out=True)
-    shape = HeadShape(channels=codec.shape.channels, d=recipe.d)
+    channels = shape_of(ModelFiles.read(Path(recipe.codec)).decode).channels
+    shape = HeadShape(channels=channels, d=recipe.d)
     network = placed(HeadNetwork(shape), device)
     average = Average(network, decay=0.99)
     optimiser = torch.optim.AdamW(
@@ -141,45 +198,50 @@ def train(recipe: HeadRecipe, output: Path, *, resume: bool) -> tuple[HeadNetwor
     )
     state = load_state(output, network, average, optimiser) if resume else RunState(step=0)
     log = RunLog(output, resume=resume, columns=("step", "seconds", "loss", "nce", "entropy", "recall_at_1", "rate"))
-    for step in range(state.step, recipe.steps):
-        done = step / recipe.steps
-        rate = recipe.learning_rate * min(
-            (step + 1) / recipe.warmup_steps, 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * done))
-        )
-        for group in optimiser.param_groups:
-            group["lr"] = rate
-        library, queries, _ = pairs.draw(np.random.default_rng([recipe.seed, step]), min(1.0, 0.4 + 2 * done))
-        a = network(quantised_latents(codec, library.to(device)))
-        b = network(quantised_latents(codec, queries.to(device)))
-        nce = info_nce(a, b, temperature=recipe.temperature)
-        spread = entropy_regulariser(torch.cat([a, b]), torch.cat([torch.arange(len(a))] * 2).to(device))
-        loss = nce + recipe.entropy_weight * spread
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimiser.step()
-        average.update(step)
-        if (step + 1) % 10 == 0:
-            log.train(step + 1, loss.detach(), nce.detach(), spread.detach(), recall_at_1(a.detach(), b.detach()), rate)
-        if (step + 1) % recipe.validate_every == 0 or step + 1 == recipe.steps:
-            log.validate(step + 1, *validate(average.network, codec, held_out, recipe, device), rate)
-        if (step + 1) % recipe.checkpoint_every == 0 or step + 1 == recipe.steps:
-            save_state(output, network, average, optimiser, RunState(step=step + 1))
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(recipe.workers, context, initializer=_open_worker, initargs=(recipe,)) as pool:
+        batches = Prefetch(recipe, pool)
+        for step in range(state.step, recipe.steps):
+            rate = learning_rate_at(step, recipe)
+            for group in optimiser.param_groups:
+                group["lr"] = rate
+            library, queries = batches.training(step)
+            a, b = network(library.to(device)), network(queries.to(device))
+            loss, nce, spread = head_loss(a, b, recipe)
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+            optimiser.step()
+            average.update(step)
+            if (step + 1) % 10 == 0:
+                log.train(step + 1, loss, nce, spread, recall_at_1(a, b), rate)
+            if (step + 1) % recipe.validate_every == 0 or step + 1 == recipe.steps:
+                log.validate(step + 1, *validate(average.network, batches.validation(), recipe, device), rate)
+            if (step + 1) % recipe.checkpoint_every == 0 or step + 1 == recipe.steps:
+                save_state(output, network, average, optimiser, RunState(step=step + 1))
     log.close()
     return average.network, shape
 
 
+def learning_rate_at(step: int, recipe: HeadRecipe) -> float:
+    """Linear warm-up, then half a cosine down to a fiftieth."""
+    fall = 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / recipe.steps))
+    return recipe.learning_rate * min((step + 1) / recipe.warmup_steps, fall)
+
+
+def head_loss(a: Tensor, b: Tensor, recipe: HeadRecipe) -> tuple[Tensor, Tensor, Tensor]:
+    """The whole loss, its contrastive and its spreading part. a, b: (n, d), row i of each from the same picture."""
+    nce = info_nce(a, b, temperature=recipe.temperature)
+    own = torch.arange(len(a), device=a.device)
+    spread = entropy_regulariser(torch.cat([a, b]), torch.cat([own, own]))
+    return nce + recipe.entropy_weight * spread, nce, spread
+
+
 @torch.no_grad()
 def validate(
-    network: HeadNetwork, codec: TemporalCodec, pairs: FramePairs, recipe: HeadRecipe, device: torch.device
-) -> tuple[float, float, float, float]:
-    """Loss, its two terms, and recall@1 among the held-out sources of four fixed batches together."""
-    library, queries = [], []
-    for i in range(4):
-        a, b, _ = pairs.draw(np.random.default_rng([99, i]), 1.0)
-        library.append(network(quantised_latents(codec, a.to(device))))
-        queries.append(network(quantised_latents(codec, b.to(device))))
-    a, b = torch.cat(library), torch.cat(queries)
-    nce = float(info_nce(a, b, temperature=recipe.temperature))
-    spread = float(entropy_regulariser(torch.cat([a, b]), torch.cat([torch.arange(len(a))] * 2).to(device)))
-    return nce + recipe.entropy_weight * spread, nce, spread, recall_at_1(a, b)
+    network: HeadNetwork, batches: list[tuple[Tensor, Tensor]], recipe: HeadRecipe, device: torch.device
+) -> tuple[Tensor, Tensor, Tensor, float]:
+    """Loss, its two parts, and recall@1 among the pictures of all the batches together."""
+    a = torch.cat([network(library.to(device)) for library, _ in batches])
+    b = torch.cat([network(queries.to(device)) for _, queries in batches])
+    return *head_loss(a, b, recipe), recall_at_1(a, b)
