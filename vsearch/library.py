@@ -397,7 +397,7 @@ def _may_become_library(folder: Path) -> bool:
         return True
     except OSError:
         return False
-    return names <= {"models", "cache"}
+    return all(name in ("models", "cache") or name.startswith("library.") for name in names)
 
 
 def _folder_bytes(folder: Path) -> int:
