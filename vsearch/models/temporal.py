@@ -241,7 +241,7 @@ class _OpenChunk:
 def _padded(batch: NDArray[Any]) -> NDArray[Any]:
     """Repeat the last item up to BATCH: results must not depend on how many frames happened to come together."""
     missing = BATCH - len(batch)
-    return np.concatenate([batch, np.repeat(batch[-1:], missing, 0)]) if missing else np.ascontiguousarray(batch)
+    return np.concatenate([batch, np.repeat(batch[-1:], missing, 0)]) if missing else np.array(batch)
 
 
 def shape_of(decode: Mapping[str, Any]) -> CodecShape:
