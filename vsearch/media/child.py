@@ -15,7 +15,7 @@ from typing import BinaryIO
 from vsearch import osys
 from vsearch.config import ReadConfig
 from vsearch.errors import MediaError, VsearchError
-from vsearch.media import wire
+from vsearch.media import READERS, wire
 from vsearch.media.reading import FileReading
 
 _ALIVE_S = 0.25  # how often progress is reported at most
@@ -53,7 +53,9 @@ def main() -> None:
     replies = os.fdopen(os.dup(1), "wb", buffering=1 << 16)
     os.dup2(2, 1)  # whatever a library prints must not end up among the messages
     requests = _Requests(os.fdopen(os.dup(0), "rb", buffering=1 << 16))
+    READERS.load("pyav")  # libraries are mapped before the limit counts
     osys.limit_address_space(int(sys.argv[1]))
+    wire.send(replies, wire.ALIVE, {})
     while True:
         _serve(requests, replies)
 

@@ -34,6 +34,7 @@ from vsearch.media.source import display_name
 from vsearch.records import ContentIdentity, FrameBatch, MediaInfo, Reading
 
 _QUEUED_MESSAGES = 4  # between the reading thread and the caller: the child waits when the caller is slow
+_START_S = 60.0  # how long a child may take to start
 _STOP_S = 5.0  # how long a child may take to end by itself, or to stop reading a file
 _ERRORS: dict[str, type[VsearchError]] = {
     kind.code: kind for kind in (MediaError, NoVideoError, RefusedError, InputError, UnavailableError)
@@ -61,6 +62,7 @@ class _Child:
         self._requests = cast(BinaryIO, self._process.stdin)
         self._replies = cast(BinaryIO, self._process.stdout)
         self._messages: queue.Queue[_Message | None] = queue.Queue(_QUEUED_MESSAGES)
+        self._started = False
         self._ended = threading.Event()
         threading.Thread(target=self._receive, args=(self._replies,), daemon=True).start()
 
@@ -89,12 +91,21 @@ class _Child:
         wire.send(self._requests, kind, fields)
 
     @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
     def running(self) -> bool:
         return self._process.poll() is None
 
     def next(self, timeout_s: float) -> _Message | None:
-        """The next message, None when the child has died. Raises queue.Empty after `timeout_s` without one."""
-        return self._messages.get(timeout=timeout_s)
+        """The next message, None when the child has died. Raises queue.Empty after `timeout_s` without one.
+
+        The first one says that the child has started, which may take longer on a busy machine.
+        """
+        message = self._messages.get(timeout=timeout_s if self._started else max(timeout_s, _START_S))
+        self._started = True
+        return message
 
     def death(self) -> str:
         """How it died, for a message."""
@@ -243,6 +254,11 @@ class DecodeProcess:
             raise self.lost(display, "it did not take the request") from error
         self._stream = DecodeStream(self, display)
         return self._stream
+
+    @property
+    def pid(self) -> int | None:
+        """The child's process id while there is one."""
+        return self._child.pid if self._child else None
 
     def next_message(self, display: str) -> _Message:
         """The child's next message about the file that is being read. For DecodeStream."""
