@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,22 +12,34 @@ from numpy.typing import NDArray
 
 @runtime_checkable
 class AnnIndex(Protocol):
-    """Vectors under 64-bit ids, found by inner product. Readers may share one index; one writer at a time."""
+    """Vectors under 64-bit ids, found by inner product. Readers may share one index; a writer needs it for itself.
+
+    An implementation is made as `Index(d, device=...)` and listed in `vsearch.search.ann.INDEXES`. It never changes
+    during a search: whatever one query wants different goes into `params`.
+    """
 
     d: int
 
+    def __init__(self, d: int, *, device: str = "cpu") -> None:
+        """An empty index for `d` dimensions. device: "auto" | "cpu" | "cuda"; UnavailableError if it is not there."""
+        ...
+
     def __len__(self) -> int: ...
+
+    def ids(self) -> NDArray[np.int64]:
+        """(n,) int64, every id in the index, in no particular order; not to be written to."""
+        ...
 
     def train(self, vectors: NDArray[np.float32]) -> None:
         """Learn the structure from (n, d) vectors; an exact index needs none."""
         ...
 
     def add(self, ids: NDArray[np.int64], vectors: NDArray[np.float32]) -> None:
-        """ids: (n,) int64, not in the index yet; vectors: (n, d) float32, unit length."""
+        """ids: (n,) int64; vectors: (n, d) float32, unit length. Raises AnnError for an id twice, or for another d."""
         ...
 
     def remove(self, ids: NDArray[np.int64]) -> int:
-        """Take ids out; unknown ones are ignored. How many were removed."""
+        """Take ids out; unknown ones are ignored. How many were removed. One pass over the index: call it once."""
         ...
 
     def search(
@@ -40,8 +52,9 @@ class AnnIndex(Protocol):
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """The k best for each of (q, d) vectors: scores (q, k) float32, higher is better, and ids (q, k) int64.
 
-        Where fewer than k were found, id -1 and score -inf. `allowed`: only these ids may be found. `params`: settings of
-        this search alone; the index itself is never written to.
+        Where fewer than k were found, id -1 and score -inf. `allowed`: only these ids may be found. `params`: settings
+        of this search alone; the index itself is never written to. Raises AnnError for another d, InputError for a
+        parameter that the structure does not know.
         """
         ...
 
@@ -49,9 +62,14 @@ class AnnIndex(Protocol):
         """About how much memory n vectors would take."""
         ...
 
-    def save(self, path: Path) -> None: ...
+    def save(self, path: Path, *, stamp: Mapping[str, str | int]) -> None:
+        """Write everything to one file, synchronised to disk. `stamp` says what it was built from (`files.read_stamp`).
+
+        Raises OSError: the caller knows what the file is for.
+        """
+        ...
 
     @classmethod
-    def load(cls, path: Path) -> AnnIndex:
-        """Raises AnnError when the file is damaged or of another kind."""
+    def load(cls, path: Path, *, device: str = "cpu") -> Self:
+        """Raises AnnError when the file is damaged or of another kind, OSError when it cannot be read."""
         ...

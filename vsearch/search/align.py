@@ -1,0 +1,516 @@
+"""From frame similarities of one query and one video to the ranges of both that show the same material. Pure numpy.
+
+A copy is a line through the similarity matrix: video time = position + rate * (query time - middle of the query).
+
+1. *Propose*: every query frame votes with its most similar video frames for the lines through them, over a grid of
+   rates (a Hough transform, as in Douze et al., "An image-based approach to video copy detection with spatio-temporal
+   post-filtering", 2010); the strongest few lines that differ are kept.
+2. *Refine*: each line is moved in position and rate to where the similarity along it is highest. The library is sampled
+   sparsely and queries densely, so that video frames are compared with the query interpolated between its frames, which
+   places the line within a fraction of the library's interval, and query frames with the video interpolated likewise,
+   which keeps the ends honest. A rate other than 1 has to pay for itself, so that still footage keeps its speed.
+3. *Trim*: ends of the query that are plainly something else are cut off (an excerpt inside other material); without
+   such evidence the whole query counts, clipped to the video.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vsearch.records import Segment
+
+Floats = NDArray[np.float64]
+Similarities = NDArray[np.float32]
+Columns = Callable[[int, int], Similarities]
+
+BLOCK_FRAMES = 4096  # video frames whose similarities are held at once while lines are proposed
+
+
+@dataclass(frozen=True, slots=True)
+class AlignSettings:
+    """How far alignment looks. Defaults were chosen on generated pairs (docs/search.md).
+
+    min_rate, max_rate: speeds that are tried, video seconds a query second. votes: video frames that each query frame
+    votes for. position_s: width of a vote. proposals, refined: lines that are looked at, and that are fitted fully.
+    least_rate_gain, rate_evidence: mean similarity that another speed than 1 must win, and by how many standard errors.
+    least_other_s, least_other_share: seconds, and share of the match, below which an end of the query is never cut off.
+    least_contrast: nothing is cut off when match and background differ by less. half_support_s: seconds of support at
+    which the score of a long query is half its similarity.
+    """
+
+    min_rate: float = 0.5
+    max_rate: float = 2.0
+    votes: int = 8
+    proposals: int = 6
+    refined: int = 2
+    least_rate_gain: float = 0.003
+    rate_evidence: float = 2.0
+    position_s: float = 0.5
+    least_other_s: float = 1.0
+    least_other_share: float = 0.25
+    least_contrast: float = 0.2
+    half_support_s: float = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class Timing:
+    """When the frames of one side are: times_s (n,) float64, ascending; the side is [start_s, end_s)."""
+
+    times_s: Floats
+    start_s: float
+    end_s: float
+
+    @cached_property
+    def interval_s(self) -> float:
+        """The usual distance of two frames; the whole length when there is only one."""
+        if len(self.times_s) < 2:
+            return max(self.end_s - self.start_s, 1e-3)
+        return float(np.median(np.diff(self.times_s)))
+
+    @property
+    def duration_s(self) -> float:
+        return self.end_s - self.start_s
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """video time = position_s + rate * (query time - middle_s)."""
+
+    rate: float
+    position_s: float
+    middle_s: float
+
+    def video_times(self, query_times_s: Floats | float) -> Floats:
+        return np.asarray(self.position_s + self.rate * (np.asarray(query_times_s) - self.middle_s))
+
+    def query_time(self, video_time_s: float) -> float:
+        return self.middle_s + (video_time_s - self.position_s) / self.rate
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Pair:
+    """Both sides, the similarities by columns, and what is known of them before any line is."""
+
+    columns: Columns
+    query: Timing
+    video: Timing
+    weights: Floats
+    free: NDArray[np.bool_]  # (n,) video frames that no segment has taken yet
+    settings: AlignSettings
+
+
+def align(
+    columns: Columns,
+    query: Timing,
+    video: Timing,
+    *,
+    weights: NDArray[np.float32] | None = None,
+    max_segments: int = 1,
+    settings: AlignSettings = AlignSettings(),
+) -> list[Segment]:
+    """The best segments of a pair, disjoint in the video, best first; at most `max_segments`, none without evidence.
+
+    columns: a function of (start, stop) that gives the cosines (m, stop - start) float32 of all query frames with those
+    video frames: `matrix_columns` makes one of a matrix. weights: (m,) how much each query frame counts (None: alike).
+    Raises ValueError when a side has no frames.
+    """
+    if len(query.times_s) == 0 or len(video.times_s) == 0:
+        raise ValueError("both sides need at least one frame")
+    weight = np.ones(len(query.times_s)) if weights is None else weights.astype(np.float64)
+    pair = _Pair(columns, query, video, weight, np.ones(len(video.times_s), bool), settings)
+    segments: list[Segment] = []
+    while len(segments) < max_segments and pair.free.any():
+        segment = _best_segment(pair)
+        if segment is None:
+            break
+        segments.append(segment)
+        taken = (video.times_s >= segment.start_s) & (video.times_s < segment.end_s)
+        if not (taken & pair.free).any():
+            break
+        pair.free[taken] = False
+    return sorted(segments, key=lambda segment: (-segment.score, segment.start_s))
+
+
+def align_still(
+    columns: Columns, video: Timing, ends_s: Floats, *, max_segments: int = 1, apart_s: float = 2.0
+) -> list[Segment]:
+    """Where one picture is in a video: the most similar frames at least `apart_s` from each other, best first.
+
+    columns: as for `align`, of one row. ends_s: (n,) when each frame's successor follows. Query times are 0.
+    """
+    n = len(video.times_s)
+    values = np.concatenate([columns(start, min(n, start + BLOCK_FRAMES))[0] for start in range(0, n, BLOCK_FRAMES)])
+    values = values.astype(np.float64)
+    segments: list[Segment] = []
+    while len(segments) < max_segments and np.isfinite(values).any():
+        best = int(values.argmax())
+        segments.append(
+            Segment(
+                query_start_s=0.0,
+                query_end_s=0.0,
+                start_s=float(video.times_s[best]),
+                end_s=float(ends_s[best]),
+                rate=1.0,
+                similarity=float(values[best]),
+                score=float(np.clip(values[best], 0.0, 1.0)),
+                matched_frames=1,
+            )
+        )
+        values[np.abs(video.times_s - video.times_s[best]) < apart_s] = -np.inf
+    return segments
+
+
+def matrix_columns(similarities: Similarities) -> Columns:
+    """`columns` for `align` of a whole matrix (m, n)."""
+    return lambda start, stop: similarities[:, start:stop]
+
+
+# One segment
+
+
+def _best_segment(pair: _Pair) -> Segment | None:
+    """The best segment among video frames that are free."""
+    if len(pair.video.times_s) == 1:
+        return _segment_in_picture(pair)
+    rows, frames, values, background = _strongest(pair)
+    lines = _proposals(pair, rows, frames, values - background)
+    found = [_grown(window, line, background) for window, line in _promising(pair, lines, background)]
+    return max((segment for segment in found if segment is not None), key=lambda segment: segment.score, default=None)
+
+
+def _strongest(pair: _Pair) -> tuple[NDArray[np.intp], NDArray[np.intp], Floats, float]:
+    """(query frames, video frames, similarities) of each query frame's strongest cells, and the pair's median."""
+    m, n = len(pair.query.times_s), len(pair.video.times_s)
+    best_values = np.empty((m, 0), np.float32)
+    best_frames = np.empty((m, 0), np.intp)
+    medians = []
+    for start in range(0, n, BLOCK_FRAMES):
+        stop = min(n, start + BLOCK_FRAMES)
+        block = pair.columns(start, stop)
+        medians.append(float(np.median(block[:, :: max(1, block.size // 50_000)])))
+        masked = np.where(pair.free[start:stop], block, -np.inf).astype(np.float32, copy=False)
+        best_values = np.concatenate([best_values, masked], axis=1)
+        best_frames = np.concatenate([best_frames, np.broadcast_to(np.arange(start, stop), masked.shape)], axis=1)
+        keep = min(pair.settings.votes, best_values.shape[1])
+        order = np.argpartition(-best_values, keep - 1, axis=1)[:, :keep]
+        best_values = np.take_along_axis(best_values, order, axis=1)
+        best_frames = np.take_along_axis(best_frames, order, axis=1)
+    rows = np.repeat(np.arange(m), best_values.shape[1])
+    values = best_values.reshape(-1).astype(np.float64)
+    usable = np.isfinite(values)
+    return rows[usable], best_frames.reshape(-1)[usable], values[usable], float(np.median(medians))
+
+
+# Proposing lines
+
+
+def _proposals(pair: _Pair, rows: NDArray[np.intp], frames: NDArray[np.intp], values: Floats) -> list[_Line]:
+    """The strongest lines that differ, by weighted votes for (rate, position at the middle of the query)."""
+    settings, query = pair.settings, pair.query
+    middle = (query.start_s + query.end_s) / 2
+    rates = _rates(settings, query)
+    votes = np.maximum(values, 0.0) * pair.weights[rows]
+    cell = settings.position_s
+    positions = pair.video.times_s[frames] - rates[:, None] * (query.times_s[rows] - middle)  # (rates, votes)
+    lowest = float(positions.min())
+    places = (positions - lowest) / cell
+    width = int(places.max()) + 2
+    left = places.astype(np.intp)
+    share = places - left
+    flat = np.arange(len(rates))[:, None] * width + left
+    size = len(rates) * width
+    counts = np.bincount(flat.ravel(), (votes * (1 - share)).ravel(), minlength=size)
+    counts = counts + np.bincount(flat.ravel() + 1, (votes * share).ravel(), minlength=size)
+    table = np.asarray(counts, np.float64).reshape(len(rates), width)
+    smooth = table.copy()  # the nearest library frame is up to half an interval off: neighbouring cells belong together
+    smooth[:, 1:] += table[:, :-1] / 2
+    smooth[:, :-1] += table[:, 1:] / 2
+    smooth *= 1 - 0.1 * np.abs(np.log2(rates))[:, None]
+    return _peaks(smooth, rates, lowest=lowest, cell=cell, middle=middle, pair=pair)
+
+
+def _rates(settings: AlignSettings, query: Timing) -> Floats:
+    """The rates that are tried: 4% apart, denser around 1 where most copies are; only 1 for less than a second."""
+    if len(query.times_s) < 2 or query.times_s[-1] - query.times_s[0] < 1.0:
+        return np.ones(1)
+    steps = 2.0 ** (np.arange(-32, 33) / 16)
+    near = 1 + np.arange(-8, 9) * 0.005
+    rates = np.unique(np.concatenate([steps, near]).round(6))
+    return rates[(rates >= settings.min_rate) & (rates <= settings.max_rate)]
+
+
+def _peaks(table: Floats, rates: Floats, *, lowest: float, cell: float, middle: float, pair: _Pair) -> list[_Line]:
+    """The highest cells as lines, each of them somewhere on the query more than a second from those before."""
+    count = min(table.size, 64 * pair.settings.proposals)
+    strongest = np.argpartition(-table.ravel(), count - 1)[:count]
+    strongest = strongest[np.argsort(-table.ravel()[strongest], kind="stable")]
+    rate_numbers, places = np.divmod(strongest[table.ravel()[strongest] > 0], table.shape[1])
+    chosen_rates, positions = rates[rate_numbers], lowest + places * cell
+    halves = chosen_rates * pair.query.duration_s / 2
+    ends = np.stack([positions - halves, positions + halves], axis=1)
+    lines: list[_Line] = []
+    left = np.ones(len(ends), bool)
+    while left.any() and len(lines) < pair.settings.proposals:
+        best = int(left.argmax())
+        lines.append(_Line(float(chosen_rates[best]), float(positions[best]), middle))
+        left &= np.abs(ends - ends[best]).max(axis=1) > 1.0
+    return lines
+
+
+def _promising(pair: _Pair, lines: list[_Line], background: float) -> list[tuple[_Window, _Line]]:
+    """The lines that fit best after a first look around each, with the similarities that they need."""
+    looked = []
+    for line in lines:
+        window = _Window.around(pair, line)
+        if window is not None:
+            positions = line.position_s + np.linspace(-1, 1, 9)
+            rates = np.full(len(positions), line.rate)
+            values, shares = _profiles(window, rates, positions, line.middle_s, pair.weights, background)
+            looked.append((float(((values - background) * shares).sum(axis=1).max()), window, line))
+    looked.sort(key=lambda entry: -entry[0])
+    return [(window, line) for _, window, line in looked[: pair.settings.refined]]
+
+
+# Refining lines
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Window:
+    """The part of the similarity matrix that a line can reach. matrix: (m, c) float32, columns at times_s (c,)."""
+
+    pair: _Pair
+    matrix: Similarities
+    times_s: Floats
+
+    @staticmethod
+    def around(pair: _Pair, line: _Line) -> _Window | None:
+        ends = line.video_times(np.array([pair.query.start_s, pair.query.end_s]))
+        margin = 2.0 + 2 * pair.video.interval_s + 0.03 * pair.query.duration_s
+        start, stop = np.searchsorted(pair.video.times_s, [ends.min() - margin, ends.max() + margin])
+        free = pair.free[start:stop]
+        if not free.any():
+            return None
+        matrix = pair.columns(int(start), int(stop))
+        return _Window(pair, matrix if free.all() else matrix[:, free], pair.video.times_s[start:stop][free])
+
+    def seen_along(self, line: _Line) -> tuple[Floats, NDArray[np.intp]]:
+        """Each query frame's similarity to the better of its neighbours on the line (NaN: there is none), and which."""
+        at = line.video_times(self.pair.query.times_s)
+        left, right, _, distance = _between(self.times_s, at)
+        rows = np.arange(len(at))
+        better = np.where(self.matrix[rows, left] >= self.matrix[rows, right], left, right)
+        values = self.matrix[rows, better].astype(np.float64)
+        values[distance > _reach(self.pair.video)] = np.nan
+        return values, better
+
+
+def _between(grid: Floats, at: Floats) -> tuple[NDArray[np.intp], NDArray[np.intp], Floats, Floats]:
+    """Where times lie on a grid: the indices left and right, the share of the right one, the distance to the nearer."""
+    last = len(grid) - 1
+    right = np.minimum(np.maximum(np.searchsorted(grid, at), min(1, last)), last)
+    left = np.maximum(right - 1, 0)
+    step = grid[right] - grid[left]
+    after, before = at - grid[left], grid[right] - at
+    share = np.minimum(np.maximum(after / np.where(step > 0, step, 1.0), 0.0), 1.0)
+    return left, right, share, np.minimum(np.abs(after), np.abs(before))
+
+
+def _reach(side: Timing) -> float:
+    """How far from a frame of this side its similarity still says something: beyond lies a gap."""
+    return 0.75 * side.interval_s + 1e-6
+
+
+def _profiles(
+    window: _Window, rates: Floats, positions: Floats, middle: float, weights: Floats, background: float
+) -> tuple[Floats, Floats]:
+    """Similarities along lines (h,): values and weights, both (h, m + c), at the query's frames, then the video's.
+
+    Each of the two parts of the weights sums to a half (or to 0 without evidence). Query frames that a line puts
+    outside the video count as background, those in a gap of the library not at all.
+    """
+    query, video = window.pair.query, window.pair.video
+    at = positions[:, None] + rates[:, None] * (query.times_s - middle)  # (h, m)
+    left, right, share, distance = _between(window.times_s, at)
+    rows = np.arange(len(query.times_s))
+    values = window.matrix[rows, left] * (1 - share) + window.matrix[rows, right] * share
+    outside = (at < video.start_s) | (at > video.end_s)
+    from_query = np.where(outside, background, values)
+    query_weights = weights * (outside | (distance <= _reach(video)))
+
+    at = middle + (window.times_s - positions[:, None]) / rates[:, None]  # (h, c)
+    left, right, share, distance = _between(query.times_s, at)
+    columns = np.arange(len(window.times_s))
+    from_video = window.matrix[left, columns] * (1 - share) + window.matrix[right, columns] * share
+    video_weights = np.where(share < 0.5, weights[left], weights[right]) * (distance <= _reach(query))
+    halves = [part / np.maximum(2 * part.sum(axis=1, keepdims=True), 1e-12) for part in (query_weights, video_weights)]
+    return np.concatenate([from_query, from_video], axis=1), np.concatenate(halves, axis=1)
+
+
+def _fit(window: _Window, line: _Line, weights: Floats, background: float, *, free_rate: bool) -> tuple[_Line, float]:
+    """`line` moved to where the similarity along it is highest, by grids that become finer, and that similarity."""
+    times = window.pair.query.times_s[weights > 0]
+    length, middle = float(np.ptp(times)), float(times[0] + times[-1]) / 2
+    rate, position, fit = line.rate, float(line.video_times(middle)), background
+    settings = window.pair.settings
+    shift, stretch = 1.0, 0.05 if free_rate else 0.0
+    while shift > 0.02 or stretch * length > 0.04:
+        stretched = rate * (1 + stretch * np.linspace(-1, 1, 5 if free_rate else 1))
+        rates = np.clip(stretched, settings.min_rate, settings.max_rate) if free_rate else np.array([rate])
+        positions = position + shift * np.linspace(-1, 1, 9)
+        grid = np.repeat(rates, len(positions)), np.tile(positions, len(rates))
+        values, shares = _profiles(window, *grid, middle, weights, background)
+        fits = (values * shares).sum(axis=1) + background * (1 - shares.sum(axis=1))
+        best = int(fits.argmax())
+        rate, position, fit = float(grid[0][best]), float(grid[1][best]), float(fits[best])
+        shift, stretch = shift / 4, stretch / 4
+    return _Line(rate, position, middle), fit
+
+
+def _refined(window: _Window, line: _Line, weights: Floats, background: float) -> _Line:
+    """The best fit near `line`: at the speed of the original, unless another is better beyond chance."""
+    plain = _Line(1.0, float(line.video_times(line.middle_s)), line.middle_s)
+    plain, plain_fit = _fit(window, plain, weights, background, free_rate=False)
+    times = window.pair.query.times_s[weights > 0]
+    if window.pair.settings.max_rate <= 1.0 or len(times) < 2 or np.ptp(times) < 1.0:
+        return plain
+    other, other_fit = _fit(window, line, weights, background, free_rate=True)
+    worth_it = other_fit - plain_fit > window.pair.settings.least_rate_gain
+    return other if worth_it and _beyond_chance(window, other, plain, weights, background) else plain
+
+
+def _beyond_chance(window: _Window, other: _Line, plain: _Line, weights: Floats, background: float) -> bool:
+    """Whether the query's frames fit `other` better than `plain` by more than the noise from frame to frame explains.
+
+    A wrong rate costs most at the ends and nothing in the middle, so the noise is taken from neighbouring frames.
+    """
+    rates, positions = np.array([other.rate, plain.rate]), np.array([other.position_s, plain.position_s])
+    values, shares = _profiles(window, rates, positions, plain.middle_s, weights, background)
+    compared = shares[:, : len(weights)].min(axis=0) > 0
+    gains = (values[0] - values[1])[: len(weights)][compared]
+    if len(gains) < 4:
+        return False
+    noise = np.sqrt(np.mean(np.square(np.diff(gains))) / 2)
+    return bool(gains.mean() * np.sqrt(len(gains)) > window.pair.settings.rate_evidence * noise)
+
+
+# Trimming
+
+
+def _grown(window: _Window, line: _Line, background: float) -> Segment | None:
+    """The segment along a line: fitted to all of the query, then again to the part of it that matches."""
+    pair = window.pair
+    weights = pair.weights
+    for _ in range(3):
+        line = _refined(window, line, weights, background)
+        values, frames = window.seen_along(line)
+        first, stop = _matching_rows(pair, values, background)
+        inside = np.zeros(len(values), bool)
+        inside[first:stop] = True
+        if (weights > 0).sum() == (pair.weights * inside > 0).sum():
+            break
+        weights = pair.weights * inside
+    return _segment(pair, line, values, frames, first, stop)
+
+
+def _threshold(pair: _Pair, values: Floats, background: float) -> float:
+    """Half-way between the background and the best second of the match; far below when the two are hardly apart."""
+    seen = np.sort(values[np.isfinite(values)])[::-1]
+    best = float(seen[: max(3, round(1.0 / pair.query.interval_s))].mean()) if len(seen) else background
+    if best - background < pair.settings.least_contrast:
+        return -np.inf
+    return (best + background) / 2
+
+
+def _matching_rows(pair: _Pair, values: Floats, background: float) -> tuple[int, int]:
+    """[first, stop) of the query frames that match: all but ends with enough evidence that they are something else."""
+    m = len(values)
+    threshold = _threshold(pair, values, background)
+    if not np.isfinite(threshold):
+        return 0, m
+    gains = np.where(np.isfinite(values), pair.weights * (values - threshold), 0.0)
+    first, stop = _best_run(gains)
+    query, settings = pair.query, pair.settings
+    least_s = max(settings.least_other_s, settings.least_other_share * (stop - first) * query.interval_s)
+    seen_s = np.where(np.isfinite(values) & (pair.weights > 0), query.interval_s, 0.0)
+    if seen_s[:first].sum() < least_s:
+        first = 0
+    if seen_s[stop:].sum() < least_s:
+        stop = m
+    return first, stop
+
+
+def _best_run(gains: Floats) -> tuple[int, int]:
+    """[first, stop) of the run with the largest sum."""
+    sums = np.concatenate([[0.0], np.cumsum(gains)])
+    lowest = np.minimum.accumulate(sums)
+    stop = int((sums - lowest)[1:].argmax()) + 1
+    return int(sums[:stop].argmin()), stop
+
+
+def _segment(
+    pair: _Pair, line: _Line, values: Floats, frames: NDArray[np.intp], first: int, stop: int
+) -> Segment | None:
+    """The segment of query frames [first, stop) on `line`, clipped to the video; None when nothing is left of it."""
+    query, video = pair.query, pair.video
+    query_start, query_end = _row_range(query, first, stop)
+    start_s, end_s = (
+        float(np.clip(t, video.start_s, video.end_s)) for t in line.video_times(np.array([query_start, query_end]))
+    )
+    inside = np.zeros(len(values), bool)
+    inside[first:stop] = True
+    matched = inside & np.isfinite(values) & (pair.weights > 0)
+    if end_s <= start_s or not matched.any():
+        return None
+    similarity = float(np.average(values[matched], weights=pair.weights[matched]))
+    query_s = matched.sum() * query.interval_s
+    video_s = len(np.unique(frames[matched])) * video.interval_s / line.rate
+    return Segment(
+        query_start_s=max(query_start, line.query_time(start_s)),
+        query_end_s=min(query_end, line.query_time(end_s)),
+        start_s=start_s,
+        end_s=end_s,
+        rate=line.rate,
+        similarity=similarity,
+        score=_score(pair, similarity, min(query_s, video_s)),
+        matched_frames=int(matched.sum()),
+    )
+
+
+def _row_range(query: Timing, first: int, stop: int) -> tuple[float, float]:
+    """The time that query frames [first, stop) stand for: to the ends of the query, or half-way to the next frame."""
+    times = query.times_s
+    start = query.start_s if first == 0 else float(times[first - 1] + times[first]) / 2
+    end = query.end_s if stop == len(times) else float(times[stop - 1] + times[stop]) / 2
+    return start, end
+
+
+def _score(pair: _Pair, similarity: float, support_s: float) -> float:
+    """Similarity, lowered where few seconds of a longer query support it: in [0, 1], not calibrated."""
+    half = pair.settings.half_support_s
+    possible_s = max(float((pair.weights > 0).sum()) * pair.query.interval_s, 1e-6)
+    supported_s = min(support_s, possible_s)
+    share = supported_s / (supported_s + half) / (possible_s / (possible_s + half))
+    return float(np.clip(similarity * share, 0.0, 1.0))
+
+
+def _segment_in_picture(pair: _Pair) -> Segment | None:
+    """The part of the query that shows a video of one frame: without a second frame there is no line."""
+    values = pair.columns(0, 1)[:, 0].astype(np.float64)
+    first, stop = _matching_rows(pair, values, float(np.quantile(values, 0.1)))
+    query_start, query_end = _row_range(pair.query, first, stop)
+    similarity = float(np.average(values[first:stop], weights=pair.weights[first:stop]))
+    return Segment(
+        query_start_s=query_start,
+        query_end_s=query_end,
+        start_s=pair.video.start_s,
+        end_s=pair.video.end_s,
+        rate=1.0,
+        similarity=similarity,
+        score=_score(pair, similarity, query_end - query_start),
+        matched_frames=stop - first,
+    )

@@ -1,0 +1,138 @@
+"""Search by example: frame neighbours from an index, exact similarities from the database, alignment, ranking."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vsearch.records import FRAME_NUMBER_BITS, Segment
+from vsearch.search.align import AlignSettings, Timing, align, align_still
+from vsearch.search.ann.base import AnnIndex
+from vsearch.search.gallery import Gallery, Track
+from vsearch.search.queries.base import QueryFrames
+from vsearch.search.rank import Match, rank
+
+DEFAULT_MIN_SIMILARITY = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class SearchSettings:
+    """How widely one search looks.
+
+    neighbours: library frames asked for each query frame; most_neighbours: at most so many, asked for when a few videos
+    take all places. candidates: videos whose frames are all compared (or 3 for every hit asked for).
+    query_batch: query frames handed to the index at once. params: for the index (`AnnIndex.search`).
+    """
+
+    neighbours: int = 64
+    most_neighbours: int = 1024
+    candidates: int = 24
+    query_batch: int = 256
+    align: AlignSettings = field(default_factory=AlignSettings)
+    params: Mapping[str, Any] | None = None
+
+
+def find(
+    query: QueryFrames,
+    gallery: Gallery,
+    index: AnnIndex,
+    *,
+    k: int = 10,
+    min_similarity: float = DEFAULT_MIN_SIMILARITY,
+    per_video: int = 1,
+    allowed: NDArray[np.int64] | None = None,
+    settings: SearchSettings | None = None,
+) -> list[Match]:
+    """The best `k` aligned segments for a query, best first; fewer, or none, when nothing else is similar enough.
+
+    index: over the frames of `gallery`. per_video: segments of one video, disjoint in it. allowed: (n,) int64 frame
+    ids, only these may be found. Raises AnnError when the query has other dimensions, and what the gallery raises.
+    """
+    settings = settings or SearchSettings()
+    query = query.informative()
+    if len(query.vectors) == 0 or len(index) == 0:
+        return []
+    candidates = max(settings.candidates, 3 * k)
+    matches: list[Match] = []
+    videos = _candidate_videos(query, index, candidates, allowed=allowed, settings=settings)
+    for track in gallery.tracks(videos):
+        if allowed is not None:
+            track = _only(track, allowed)
+        if len(track.vectors):
+            segments = _segments(query, track, per_video, settings.align)
+            matches.extend(Match(track.video_id, segment) for segment in segments)
+    return rank(matches, k=k, min_similarity=min_similarity, per_video=per_video)
+
+
+def _candidate_videos(
+    query: QueryFrames, index: AnnIndex, count: int, *, allowed: NDArray[np.int64] | None, settings: SearchSettings
+) -> list[int]:
+    """Ids of the videos with the strongest neighbours, ascending; more neighbours are asked for while they are few."""
+    available = len(index) if allowed is None else len(allowed)
+    k = min(settings.neighbours, available)
+    while True:
+        scores, ids = _neighbours(query, index, k, allowed=allowed, settings=settings)
+        videos, evidence = _evidence(scores, ids, query.weights)
+        if len(videos) >= count or k >= min(available, settings.most_neighbours):
+            break
+        k = min(4 * k, available, settings.most_neighbours)
+    best = np.argsort(-evidence, kind="stable")[:count]
+    return sorted(videos[best].tolist())
+
+
+def _neighbours(
+    query: QueryFrames, index: AnnIndex, k: int, *, allowed: NDArray[np.int64] | None, settings: SearchSettings
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Scores and frame ids (m, k) of every query frame's neighbours."""
+    parts = [
+        index.search(query.vectors[start : start + settings.query_batch], k, allowed=allowed, params=settings.params)
+        for start in range(0, len(query.vectors), settings.query_batch)
+    ]
+    return np.concatenate([scores for scores, _ in parts]), np.concatenate([ids for _, ids in parts])
+
+
+def _evidence(
+    scores: NDArray[np.float32], ids: NDArray[np.int64], weights: NDArray[np.float32]
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Videos (v,) among the neighbours, and for each how far its best frames stand above the query frames' last ones.
+
+    The last neighbour tells how common a query frame is: a frame that resembles everything says little about any video.
+    """
+    rows, columns = np.nonzero(ids >= 0)
+    if len(rows) == 0:
+        return np.empty(0, np.int64), np.empty(0)
+    found = scores[rows, columns]
+    last = np.full(len(scores), np.inf)
+    np.minimum.at(last, rows, found)
+    videos, places = np.unique(ids[rows, columns] >> FRAME_NUMBER_BITS, return_inverse=True)
+    best = np.full(len(videos) * len(scores), -np.inf)
+    np.maximum.at(best, places * len(scores) + rows, found)
+    above = best.reshape(len(videos), len(scores)) - last + 1e-3
+    return videos, np.maximum(above, 0.0) @ weights.astype(np.float64)
+
+
+def _only(track: Track, allowed: NDArray[np.int64]) -> Track:
+    keep = np.isin(track.ids, allowed)
+    return Track(
+        video_id=track.video_id,
+        numbers=track.numbers[keep],
+        vectors=track.vectors[keep],
+        times_s=track.times_s[keep],
+        ends_s=track.ends_s[keep],
+        duration_s=track.duration_s,
+    )
+
+
+def _segments(query: QueryFrames, track: Track, per_video: int, settings: AlignSettings) -> list[Segment]:
+    def columns(start: int, stop: int) -> NDArray[np.float32]:
+        return query.vectors @ track.vectors[start:stop].T
+
+    video = Timing(track.times_s, 0.0, track.duration_s)
+    if query.still:
+        return align_still(columns, video, track.ends_s, max_segments=per_video)
+    asked = Timing(query.times_s, query.start_s, query.end_s)
+    return align(columns, asked, video, weights=query.weights, max_segments=per_video, settings=settings)

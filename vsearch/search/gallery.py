@@ -1,0 +1,84 @@
+"""What is searched, as the database knows it: which frames there are, when they are, and their stored vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vsearch.db.records import Changes, MetaRecord, StoredBlock, Timeline
+from vsearch.records import FRAME_NUMBER_BITS
+
+
+class GallerySource(Protocol):
+    """The part of `vsearch.db.store.Store` that searching reads; see there for what each method promises."""
+
+    def meta(self) -> MetaRecord: ...
+
+    def changes(self, since: int) -> Changes | None: ...
+
+    def embedding_blocks(
+        self, head_id: str, *, after: int = 0, video_ids: Sequence[int] | None = None
+    ) -> Iterator[StoredBlock]: ...
+
+    def timelines(self, video_ids: Sequence[int]) -> dict[int, Timeline]: ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Track:
+    """The searchable frames of one video (those with information), in order of time.
+
+    numbers: (n,) int64, which of the video's sampled frames. vectors: (n, d) float32, unit length. times_s: (n,)
+    float64, from the video's time zero; ends_s: (n,) when the next sampled frame follows, or the video ends.
+    duration_s: the video's.
+    """
+
+    video_id: int
+    numbers: NDArray[np.int64]
+    vectors: NDArray[np.float32]
+    times_s: NDArray[np.float64]
+    ends_s: NDArray[np.float64]
+    duration_s: float
+
+    @property
+    def ids(self) -> NDArray[np.int64]:
+        """(n,) int64 public frame ids."""
+        return np.asarray(self.video_id << FRAME_NUMBER_BITS | self.numbers)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Gallery:
+    """The vectors of one head in a library. Raises what its source raises."""
+
+    source: GallerySource
+    head_id: str
+
+    def tracks(self, video_ids: Sequence[int]) -> Iterator[Track]:
+        """One track a video, in the order of their ids; unknown videos and empty ones are left out."""
+        if not video_ids:
+            return
+        timelines = self.source.timelines(video_ids)
+        blocks = self.source.embedding_blocks(self.head_id, video_ids=video_ids)
+        for video_id, group in groupby(blocks, key=lambda stored: stored.video_id):
+            if video_id in timelines:
+                track = _track(timelines[video_id], list(group))
+                if len(track.vectors):
+                    yield track
+
+
+def _track(timeline: Timeline, blocks: list[StoredBlock]) -> Track:
+    tick = float(timeline.time_base)
+    numbers: NDArray[np.int64] = np.concatenate(
+        [stored.block.first_frame + np.arange(len(stored.block.vectors)) for stored in blocks]
+    )
+    informative = ~np.concatenate([stored.block.low_information for stored in blocks])
+    numbers = numbers[informative]
+    vectors = np.concatenate([stored.block.unit_vectors() for stored in blocks])[informative]
+    starts = np.asarray((timeline.pts - timeline.start_pts) * tick, np.float64)
+    duration_s = (timeline.end_pts - timeline.start_pts) * tick
+    ends = np.append(starts[1:], duration_s)
+    return Track(timeline.video_id, numbers, vectors, starts[numbers], ends[numbers], duration_s)
