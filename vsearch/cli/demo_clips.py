@@ -120,7 +120,8 @@ def edited_copies() -> tuple[EditedCopy, ...]:
 
 def halved(frame: Pixels) -> Pixels:
     _, height, width = frame.shape
-    return frame.reshape(3, height // 2, 2, width // 2, 2).mean((2, 4)).astype(np.uint8)
+    blocks = frame.reshape(3, height // 2, 2, width // 2, 2)
+    return np.asarray(blocks.mean((2, 4)), np.uint8)
 
 
 def cropped(frame: Pixels) -> Pixels:
@@ -345,7 +346,8 @@ def sea(width: int, height: int, rng: np.random.Generator) -> Painter:
         foam = np.clip(swell - 0.45, 0, 1)[..., None] * 2
         water = _ink(0.05, 0.3, 0.38) * (0.8 + 0.4 * swell[..., None]) + foam
         sky = _ink(0.75, 0.8, 0.82) + 0.12 * np.sin(5 * x + 3 * np.sin(7 * y + t / 5) + t / 4)[..., None]
-        return np.where((y > -0.33 + 0.02 * np.sin(t))[..., None], water, sky)
+        below = np.asarray(y > -0.33 + 0.02 * np.sin(t))
+        return np.where(below[..., None], water, sky)
 
     return paint
 
