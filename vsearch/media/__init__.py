@@ -11,11 +11,17 @@ if TYPE_CHECKING:
     from vsearch.media.base import Reader
     from vsearch.media.source import SourceFile
 
-READERS = Registry("reader", {"pyav": "vsearch.media.pyav_reader:PyAvReader"})
+READERS = Registry(
+    "reader",
+    {
+        "pyav": "vsearch.media.pyav_reader:PyAvReader",
+        "decord": "vsearch.media.decord_reader:DecordReader",
+    },
+)
 
 
 def open_video(source: SourceFile, config: ReadConfig) -> Reader:
-    """A reader for `source`: the one that `config.reader` names, or with "auto" the one that suits the file.
+    """A reader for `source`: the one that `config.reader` names; "auto" is PyAV, which measured faster than decord.
 
     Raises InputError for an unknown reader, UnavailableError when its package is missing, MediaError and its subclasses
     for a file that it cannot read.

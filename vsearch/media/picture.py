@@ -116,12 +116,17 @@ class PictureMaker:
 
 
 def _matrix(frame: av.VideoFrame) -> int:
-    """The matrix that the frame names, else the one that its size suggests: BT.709 from 720 lines on, BT.601 below."""
+    """The matrix that the frame names, else the one that its size suggests."""
     if frame.colorspace in _MATRICES:
         return _MATRICES[frame.colorspace]
     if frame.color_trc in HDR_TRANSFERS:
         return Colorspace.BT2020
-    return Colorspace.ITU709 if frame.width >= 1280 or frame.height > 576 else Colorspace.ITU601
+    return guessed_matrix(frame.width, frame.height)
+
+
+def guessed_matrix(width: int, height: int) -> int:
+    """The matrix of pictures that name none: BT.709 from high definition on, BT.601 below, as players do."""
+    return Colorspace.ITU709 if width >= 1280 or height > 576 else Colorspace.ITU601
 
 
 def _range(frame: av.VideoFrame) -> int:

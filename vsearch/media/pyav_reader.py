@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from itertools import chain
 from types import TracebackType
-from typing import Self
+from typing import Self, cast
 
 import av
 import av.error
@@ -243,6 +243,20 @@ class PyAvReader:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+
+def packet_times(source: SourceFile) -> list[tuple[int, int | None, bool]]:
+    """(pts, duration, key frame) of each picture's packet in presentation order, without those that edit lists hide.
+
+    Nothing is decoded. Raises MediaError, NoVideoError.
+    """
+    with _open(source.descriptor, source.display) as container:
+        stream = _video_stream(container, source.display)
+        try:
+            packets = [p for p in container.demux(stream) if p.size and p.pts is not None and not p.is_discard]
+        except av.error.FFmpegError as error:
+            raise MediaError(f"{source.display}: cannot be demuxed to its end ({_reason(error)})") from error
+    return sorted((cast(int, p.pts), p.duration or None, p.is_keyframe) for p in packets)
 
 
 class _Clock:
