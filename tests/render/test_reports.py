@@ -88,7 +88,7 @@ def test_a_report_tells_misses_errors_and_missing_pictures(tmp_path: Path) -> No
     assert "no video stream" in text
     assert "no pictures of this video are stored" in text
     assert "offline" in text
-    assert "1 of 3 queries found" in text
+    assert "hits for 1 of 3 queries" in text
 
 
 def test_damaged_latents_are_named_and_the_rest_is_drawn(tmp_path: Path) -> None:

@@ -347,7 +347,7 @@ def sea(width: int, height: int, rng: np.random.Generator) -> Painter:
         water = _ink(0.05, 0.3, 0.38) * (0.8 + 0.4 * swell[..., None]) + foam
         sky = _ink(0.75, 0.8, 0.82) + 0.12 * np.sin(5 * x + 3 * np.sin(7 * y + t / 5) + t / 4)[..., None]
         below = np.asarray(y > -0.33 + 0.02 * np.sin(t))
-        return np.where(below[..., None], water, sky)
+        return np.asarray(np.where(below[..., None], water, sky))
 
     return paint
 

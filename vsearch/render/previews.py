@@ -120,7 +120,7 @@ def write_folder(
         save_sheet(sheet, out / name, title=excerpt.footage.name)
         entries.append(SheetEntry(excerpt.label, excerpt.footage.name, name, describe(excerpt, n), sheet.size))
         shown += n
-        progress.advance(files=1, seconds_of_video=excerpt.footage.duration_s)
+        progress.advance(files=1)
     write_sheet_index(out / "index.html", entries)
     progress.finish()
     drawn = tuple(out / entry.file for entry in entries if entry.file)

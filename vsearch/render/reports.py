@@ -64,7 +64,7 @@ class SheetEntry:
 def write_search_report(path: Path, answers: Sequence[Answer], *, library: str = "") -> None:
     """For every query its hits, with query frames above the frames they match. Raises InputError when unwritable."""
     found = sum(bool(answer.hits) for answer in answers)
-    summary = f"{found:,} of {counted(len(answers), 'query', 'queries')} found"
+    summary = f"hits for {found:,} of {counted(len(answers), 'query', 'queries')}"
     page = [_answer(answer) for answer in answers]
     _render(path, "search.html", title="Search", summary=summary, library=library, answers=page)
 
