@@ -58,7 +58,7 @@ class FramePairs:
 
     def __init__(self, packed: PackedFrames, *, batch: int, photos: float, held_out: bool) -> None:
         entries = packed.select(held_out=held_out, shorter_side=100)
-        self._packed, self._batch, self._photo_share = packed, batch, photos
+        self._packed, self._batch, self._photo_share, self._held_out = packed, batch, photos, held_out
         self._videos = [e for e in entries if e.fps > 0]
         self._photos = [e for e in entries if e.fps == 0]
         if not self._videos or not self._photos:
@@ -68,16 +68,7 @@ class FramePairs:
 
     def draw(self, rng: np.random.Generator, strength: float) -> tuple[Tensor, Tensor]:
         """Library views (n, 3, H, W) and edited views (n, 3, H', W') of the same pictures, in [0, 1]."""
-        pictures: list[tuple[Tensor, Tensor]] = []
-        while len(pictures) < self._batch:
-            if rng.random() < self._photo_share:
-                number = int(rng.integers(len(self._photos)))
-                frame = _picture(self._packed.frames(self._photos[number])[0])
-                pictures.append((frame, frame))
-            else:
-                number = int(rng.choice(len(self._videos), p=self._weights))
-                pictures += self._moments(self._videos[number], rng)
-        pictures = pictures[: self._batch]
+        pictures = self._distinct(rng) if self._held_out else self._training(rng)
         library_size = SIZES[rng.integers(len(SIZES))]
         query_size = library_size if rng.random() < 0.6 else SIZES[rng.integers(len(SIZES))]
         library, queries = [], []
@@ -89,6 +80,24 @@ class FramePairs:
             )
             queries.append(edited(near, other, query_size, rng, strength))
         return torch.stack(library), torch.stack(queries)
+
+    def _distinct(self, rng: np.random.Generator) -> list[tuple[Tensor, Tensor]]:
+        """For validation: one moment of each of `batch` sources, since frames of one still scene can't be told
+        apart.
+        """
+        sources = [*self._videos, *self._photos]
+        chosen = rng.choice(len(sources), min(self._batch, len(sources)), replace=False)
+        return [self._moments(sources[i], rng)[0] for i in chosen]
+
+    def _training(self, rng: np.random.Generator) -> list[tuple[Tensor, Tensor]]:
+        """`batch` pictures, each with another at most 0.4 s from it."""
+        pictures: list[tuple[Tensor, Tensor]] = []
+        while len(pictures) < self._batch:
+            if rng.random() < self._photo_share:
+                pictures += self._moments(self._photos[rng.integers(len(self._photos))], rng)[:1]
+            else:
+                pictures += self._moments(self._videos[rng.choice(len(self._videos), p=self._weights)], rng)
+        return pictures[: self._batch]
 
     def _moments(self, entry: PackedEntry, rng: np.random.Generator) -> list[tuple[Tensor, Tensor]]:
         """One or two moments of a video, each as a frame and another at most 0.4 s from it."""
@@ -241,7 +250,10 @@ def head_loss(a: Tensor, b: Tensor, recipe: HeadRecipe) -> tuple[Tensor, Tensor,
 def validate(
     network: HeadNetwork, batches: list[tuple[Tensor, Tensor]], recipe: HeadRecipe, device: torch.device
 ) -> tuple[Tensor, Tensor, Tensor, float]:
-    """Loss, its two parts, and recall@1 among the pictures of all the batches together."""
-    a = torch.cat([network(library.to(device)) for library, _ in batches])
-    b = torch.cat([network(queries.to(device)) for _, queries in batches])
-    return *head_loss(a, b, recipe), recall_at_1(a, b)
+    """Loss, its two parts, and recall@1, as means over the batches."""
+    rows = []
+    for library, queries in batches:
+        a, b = network(library.to(device)), network(queries.to(device))
+        rows.append(torch.stack([*head_loss(a, b, recipe), torch.tensor(recall_at_1(a, b), device=device)]))
+    loss, nce, spread, recall = torch.stack(rows).mean(0).unbind()
+    return loss, nce, spread, float(recall)
