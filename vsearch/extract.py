@@ -11,7 +11,7 @@ batch.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Protocol
@@ -104,7 +104,7 @@ def extract_stream(
     pts: list[int] = []
     size = (0, 0)
     for encoded in encode_frames(stream, codec, head):
-        chunks.append(_pack(encoded.latents, first_frame=len(pts), codec=codec))
+        chunks.append(pack_chunk(encoded.latents, first_frame=len(pts), codec=codec))
         blocks.add(encoded.vectors, encoded.low_information)
         pts.extend(encoded.pts.tolist())
         size = encoded.size
@@ -129,14 +129,25 @@ def extract_stream(
 
 
 def embed_file(
-    path: bytes, read: ReadConfig, *, codec: LatentCodec, head: EmbeddingHead, decoder: DecodeProcess
+    path: bytes,
+    read: ReadConfig,
+    *,
+    codec: LatentCodec,
+    head: EmbeddingHead,
+    decoder: DecodeProcess,
+    watch: Callable[[EncodedFrames], None] | None = None,
 ) -> EmbeddedFile:
-    """The vectors of a query file's sampled frames. Raises MediaError when not one frame can be decoded."""
+    """The vectors of a query file's sampled frames. Raises MediaError when not one frame can be decoded.
+
+    watch: is given each group of frames as it is encoded, for who wants to keep its latents.
+    """
     pts: list[int] = []
     vectors: list[NDArray[np.float32]] = []
     low: list[NDArray[np.bool_]] = []
     with decoder.read(path, read, identify=False) as stream:
         for encoded in encode_frames(stream, codec, head):
+            if watch is not None:
+                watch(encoded)
             pts.extend(encoded.pts.tolist())
             vectors.append(encoded.vectors)
             low.append(encoded.low_information)
@@ -190,7 +201,8 @@ def _padded(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.concatenate([frames, np.repeat(frames[-1:], missing, axis=0)]) if missing else frames
 
 
-def _pack(latents: Latents, *, first_frame: int, codec: LatentCodec) -> CodedChunk:
+def pack_chunk(latents: Latents, *, first_frame: int, codec: LatentCodec) -> CodedChunk:
+    """Up to `CHUNK_FRAMES` frames' latents as a chunk, the first of which is frame `first_frame` of its video."""
     data = codec.pack(latents)
     return CodedChunk(
         first_frame=first_frame,

@@ -3,12 +3,21 @@ out."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from fractions import Fraction
 from typing import Any
 
-from vsearch.db.records import ClipRecord, FailedFile, MetaRecord, ModelRecord, PathRecord, Totals, VideoRecord
+from vsearch.db.records import (
+    ClipRecord,
+    FailedFile,
+    MetaRecord,
+    ModelRecord,
+    PathRecord,
+    Timeline,
+    Totals,
+    VideoRecord,
+)
 from vsearch.records import Shot, display_path, path_b64, seconds
 
 FORMAT = 1
@@ -138,6 +147,30 @@ def video_info(video: VideoRecord, clips: Sequence[ClipRecord], shots: Sequence[
         "bytes_latents": video.bytes_latents,
         "bytes_embeddings": video.bytes_embeddings,
         "clips": [_clip(clip, video) for clip in clips],
+    }
+
+
+def clip_group(number: int, clips: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """A group of clips, most central first."""
+    return {
+        "group": number,
+        "size": len(clips),
+        "videos": len({clip["video_id"] for clip in clips}),
+        "clips": list(clips),
+    }
+
+
+def grouped_clip(
+    record: ClipRecord, paths: Mapping[int, Sequence[PathRecord]], timelines: Mapping[int, Timeline]
+) -> dict[str, Any]:
+    """A clip as a member of a group."""
+    timeline, clip = timelines[record.video_id], record.clip
+    return {
+        "clip_id": record.id,
+        "video_id": record.video_id,
+        **named("video", paths[record.video_id][0].absolute),
+        "start_seconds": seconds(clip.start_pts, timeline.start_pts, timeline.time_base),
+        "end_seconds": seconds(clip.end_pts, timeline.start_pts, timeline.time_base),
     }
 
 

@@ -19,6 +19,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import cached_property
+from itertools import groupby
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -28,21 +30,34 @@ from numpy.typing import NDArray
 
 from vsearch import forms
 from vsearch._version import __version__
-from vsearch.config import IndexConfig, default_library
-from vsearch.db.records import ModelRecord, RunRecord
+from vsearch.config import IndexConfig, ReadConfig, default_library
+from vsearch.db.records import ClipRecord, ModelRecord, RunRecord, Timeline
 from vsearch.db.store import Store
-from vsearch.errors import InputError, InterruptedRunError, NotALibraryError, StoreError, VsearchError
+from vsearch.errors import (
+    InputError,
+    InterruptedRunError,
+    LatentError,
+    MediaError,
+    NotALibraryError,
+    StoreError,
+    VsearchError,
+)
 from vsearch.indexer.plan import STILL
 from vsearch.models import load_codec, load_head, shipped_codec, shipped_head
 from vsearch.models.shelf import ModelShelf
 from vsearch.progress import Progress, SilentProgress
-from vsearch.records import CodedChunk, Hit, display_path, seconds
+from vsearch.records import Clip, CodedChunk, Hit, display_path, path_b64, seconds
 
 if TYPE_CHECKING:
     from vsearch.indexer.report import DryRun, IndexReport
+    from vsearch.media.isolated import DecodeProcess
     from vsearch.models.base import EmbeddingHead, LatentCodec
     from vsearch.render.frames import Excerpt, Footage
     from vsearch.render.previews import PreviewReport
+    from vsearch.search.ann.base import AnnIndex
+    from vsearch.search.asking import Question
+    from vsearch.search.gallery import Gallery
+    from vsearch.search.rank import Match
 
 PathLike = Path | str
 
@@ -228,6 +243,111 @@ class Library:
             load_head(head_folder or shipped_head(), device=config.device, threads=config.threads),
         )
 
+    # ------------------------------------------------------------------------------------------------------ searching
+
+    def search(
+        self,
+        queries: Sequence[PathLike],
+        *,
+        k: int = 10,
+        start_s: float | None = None,
+        end_s: float | None = None,
+        min_similarity: float | None = None,
+        device: str = "auto",
+        report: Path | None = None,
+    ) -> Iterator[SearchResult]:
+        """Where each query comes from: one result a query, computed as it is asked for.
+
+        queries: video or picture files; `v12` and `c345` (where no such file exists) ask with what is stored. k: hits a
+        query, at most. start_s, end_s: the range of the query to use. min_similarity: hits below are not shown (None:
+        the floor measured for the head; 0 shows all). device: "auto" | "cpu" | "cuda". report: an HTML page, written
+        after the last result. A query that cannot be read gives a result with `error`; the others still run. Raises
+        InputError for bad arguments, UnavailableError without FAISS or without the device.
+        """
+        if k < 1:
+            raise InputError(f"k must be at least 1, not {k}")
+        if start_s is not None and end_s is not None and end_s <= start_s:
+            raise InputError(f"the range of the query ends ({end_s:g} s) before it starts ({start_s:g} s)")
+        if min_similarity is not None and not 0 <= min_similarity <= 1:
+            raise InputError(f"min_similarity must be between 0 and 1, not {min_similarity:g}")
+        return self._search(
+            queries,
+            k=k,
+            read=ReadConfig(start_s=start_s, end_s=end_s),
+            floor=min_similarity,
+            device=device,
+            report=report,
+        )
+
+    def _search(
+        self,
+        queries: Sequence[PathLike],
+        *,
+        k: int,
+        read: ReadConfig,
+        floor: float | None,
+        device: str,
+        report: Path | None,
+    ) -> Iterator[SearchResult]:
+        from vsearch.render.reports import Answer, write_search_report
+
+        answers: list[Answer] = []
+        with self._asking(read, device) as asking:
+            for query in queries:
+                name, question = os.fsdecode(query), None
+                try:
+                    question = asking.ask(name)
+                    hits = self._hits(asking.find(question, k=k, floor=floor), question.frames.still)
+                    result = SearchResult(display_path(os.fsencode(name)), hits)
+                except (InputError, MediaError, LatentError) as error:
+                    result = SearchResult(display_path(os.fsencode(name)), (), str(error), error.code)
+                if report is not None:
+                    footage = asking.footage(result.query, question) if question is not None else None
+                    found = [(hit, self._footage_or_none(hit.video_id)) for hit in result.hits]
+                    answers.append(Answer(result.query, footage, found, result.error))
+                yield result
+        if report is not None:
+            write_search_report(report, answers, library=str(self.folder))
+
+    @contextmanager
+    def _asking(self, read: ReadConfig, device: str) -> Iterator[_Asking]:
+        """What all queries of a search share: models, decoding process, index."""
+        from vsearch.media.isolated import DecodeProcess
+
+        with DecodeProcess(read) as decoder:
+            yield _Asking(
+                self._reading(), self._shelf, self.folder / "cache", read=read, device=device, decoder=decoder
+            )
+
+    def _hits(self, matches: Sequence[Match], still: bool) -> tuple[Hit, ...]:
+        """What was found, with the names and clips that people and programs ask for."""
+        store = self._reading()
+        paths = store.paths([match.video_id for match in matches])
+        timelines = store.timelines([match.video_id for match in matches])
+        hits = []
+        for rank, match in enumerate(matches, 1):
+            segment, timeline, path = match.segment, timelines[match.video_id], paths[match.video_id][0]
+            start, end = (timeline.start_pts + round(s / timeline.time_base) for s in (segment.start_s, segment.end_s))
+            clip = store.clip_at(match.video_id, start, end)
+            hits.append(
+                Hit(
+                    rank=rank,
+                    video_id=match.video_id,
+                    video=display_path(path.absolute),
+                    video_b64=path_b64(path.absolute),
+                    volume=path.sighting.volume_label,
+                    online=path.online,
+                    clip_id=clip.id if clip is not None else None,
+                    start_s=float(segment.start_s),
+                    end_s=float(segment.end_s),
+                    query_start_s=None if still else float(segment.query_start_s),
+                    query_end_s=None if still else float(segment.query_end_s),
+                    similarity=min(1.0, float(segment.similarity)),
+                    score=float(segment.score),
+                )
+            )
+        return tuple(hits)
+
     # ------------------------------------------------------------------------------------------------------- looking
 
     def preview(
@@ -264,11 +384,14 @@ class Library:
             video_id = store.resolve(target)
             return Excerpt(self._footage(video_id), start_s or 0.0, end_s, f"v{video_id}")
         record = store.clip(int(number[1]))
-        footage = self._footage(record.video_id)
-        first, stop = (
-            seconds(pts, footage.start_pts, footage.time_base) for pts in (record.clip.start_pts, record.clip.end_pts)
+        excerpt = self._clip_excerpt(record)
+        if excerpt is None:
+            raise InputError(f"v{record.video_id}: the library holds no pictures of it that can be decoded")
+        return replace(
+            excerpt,
+            start_s=excerpt.start_s if start_s is None else start_s,
+            end_s=excerpt.end_s if end_s is None else end_s,
         )
-        return Excerpt(footage, first if start_s is None else start_s, stop if end_s is None else end_s, target)
 
     def _footage(self, video_id: int) -> Footage:
         """A stored video as it can be drawn. Raises InputError when it has no stored pictures."""
@@ -291,6 +414,82 @@ class Library:
             latents=chunk_source(lambda numbers: _chunks_with(store, video_id, numbers), codec),
             still=record.info.still,
         )
+
+    def _footage_or_none(self, video_id: int) -> Footage | None:
+        """A video as it can be drawn, if the library holds pictures of it and the model to decode them."""
+        try:
+            return self._footage(video_id)
+        except (InputError, LatentError):
+            return None
+
+    # ----------------------------------------------------------------------------------------------------- grouping
+
+    def cluster(self, n: int | None = None, *, report: Path | None = None) -> dict[str, Any]:
+        """Clips that look alike, in groups, largest first, each with its clips, most central first; JSON-ready.
+
+        n: how many groups (None: chosen from the data). report: an HTML page with pictures of each group's most central
+        clips. `ungrouped` counts clips that belong to no group or show nothing that could be compared. Raises
+        InputError for an n below 1, UnavailableError without FAISS.
+        """
+        from vsearch.search.clusters import group
+
+        store = self._reading()
+        clips, vectors, blank = self._clip_vectors()
+        grouping = group(vectors, n=n)
+        video_ids = sorted({clip.video_id for clip in clips})
+        paths, timelines = store.paths(video_ids), store.timelines(video_ids)
+        groups = [
+            forms.clip_group(number, [forms.grouped_clip(clips[i], paths, timelines) for i in one.members])
+            for number, one in enumerate(grouping.groups, 1)
+        ]
+        if report is not None:
+            self._write_cluster_report(report, [[clips[i] for i in one.members] for one in grouping.groups])
+        return {"format": forms.FORMAT, "groups": groups, "ungrouped": len(grouping.outliers) + blank}
+
+    def _clip_vectors(self) -> tuple[list[ClipRecord], NDArray[np.float32], int]:
+        """Every clip that can be compared, a unit vector for each (n, d) float32, and how many others there are."""
+        from vsearch.search.clusters import clip_vector
+
+        store = self._reading()
+        head_id = store.meta().active_head
+        clips: list[ClipRecord] = []
+        found: list[NDArray[np.float32]] = []
+        blank = 0
+        for video_id, of_video in groupby(store.all_clips(), key=lambda clip: clip.video_id):
+            vectors, low = store.embeddings_of(video_id, head_id or "")
+            pts = store.timeline(video_id).pts
+            for clip in of_video:
+                first, stop = np.searchsorted(pts, [clip.clip.start_pts, clip.clip.end_pts]).tolist()
+                vector = clip_vector(vectors[first:stop], low[first:stop]) if len(vectors) == len(pts) else None
+                if vector is None:
+                    blank += 1
+                else:
+                    clips.append(clip)
+                    found.append(vector)
+        return clips, np.array(found, np.float32).reshape(len(found), -1), blank
+
+    def _write_cluster_report(self, report: Path, groups: Sequence[Sequence[ClipRecord]]) -> None:
+        from vsearch.render.reports import CLIPS_DRAWN, Group, write_cluster_report
+
+        drawn = [
+            Group(
+                number, len(clips), [e for clip in clips[:CLIPS_DRAWN] if (e := self._clip_excerpt(clip)) is not None]
+            )
+            for number, clips in enumerate(groups, 1)
+        ]
+        write_cluster_report(report, drawn, library=str(self.folder))
+
+    def _clip_excerpt(self, clip: ClipRecord) -> Excerpt | None:
+        """A clip as it can be drawn; None without pictures."""
+        from vsearch.render.frames import Excerpt
+
+        footage = self._footage_or_none(clip.video_id)
+        if footage is None:
+            return None
+        first, stop = (
+            seconds(pts, footage.start_pts, footage.time_base) for pts in (clip.clip.start_pts, clip.clip.end_pts)
+        )
+        return Excerpt(footage, first, stop, f"c{clip.id}")
 
     # ------------------------------------------------------------------------------------------------ what there is
 
@@ -362,6 +561,118 @@ class Library:
         with Store.open(self._location, writable=True, create=True) as store:
             yield store
         self._reader = Store.open(self._location, writable=False)
+
+
+class _Asking:
+    """A search under way: what all its queries share, made when the first one needs it."""
+
+    def __init__(
+        self, store: Store, shelf: ModelShelf, cache: Path, *, read: ReadConfig, device: str, decoder: DecodeProcess
+    ) -> None:
+        self._store, self._shelf, self._cache = store, shelf, cache
+        self._read, self._device, self._decoder = read, device, decoder
+        self._meta = store.meta()
+
+    @cached_property
+    def _codec(self) -> LatentCodec:
+        return self._shelf.codec(_active(self._meta.active_codec), device=self._device)
+
+    @cached_property
+    def _head(self) -> EmbeddingHead:
+        return self._shelf.head(_active(self._meta.active_head), device=self._device)
+
+    @cached_property
+    def _gallery(self) -> Gallery:
+        from vsearch.search.gallery import Gallery
+
+        return Gallery(self._store, self._head.model_id)
+
+    @cached_property
+    def _index(self) -> AnnIndex:
+        from vsearch.search.cache import open_index
+
+        return open_index(self._gallery, self._cache, d=self._head.d, device=self._device)
+
+    @cached_property
+    def _floor(self) -> float:
+        """The similarity below which unrelated videos lie, as measured for the head."""
+        from vsearch.search.engine import DEFAULT_MIN_SIMILARITY
+
+        return float(self._shelf.files(self._head.model_id).search.get("floor", DEFAULT_MIN_SIMILARITY))
+
+    def ask(self, name: str) -> Question:
+        """The frames of a query file, or of a stored video or clip. Raises InputError, MediaError."""
+        from vsearch.search.asking import ask_file
+
+        if not os.path.lexists(name) and re.fullmatch(r"[vc][1-9][0-9]*", name):
+            return self._ask_stored(name)
+        path = os.fsencode(Path(name).absolute())
+        return ask_file(path, self._read, codec=self._codec, head=self._head, decoder=self._decoder)
+
+    def _ask_stored(self, name: str) -> Question:
+        from vsearch.search.asking import ask_stored
+
+        clip = self._store.clip(int(name[1:])) if name.startswith("c") else None
+        video_id = clip.video_id if clip is not None else self._store.resolve(name)
+        vectors, low_information = self._store.embeddings_of(video_id, self._head.model_id)
+        timeline = self._store.timeline(video_id)
+        if len(vectors) != len(timeline.pts):
+            raise InputError(f"{name}: its embeddings are of another model than the library searches with")
+        start, end = _range_pts(timeline, clip.clip if clip is not None else None, self._read)
+        return ask_stored(timeline, vectors, low_information, start_pts=start, end_pts=end)
+
+    def find(self, question: Question, *, k: int, floor: float | None) -> list[Match]:
+        """The best matches of a query, best first. Raises UnavailableError without FAISS."""
+        from vsearch.search.engine import find
+
+        return find(
+            question.frames, self._gallery, self._index, k=k, min_similarity=self._floor if floor is None else floor
+        )
+
+    def footage(self, name: str, question: Question) -> Footage | None:
+        """A query file's frames as they can be drawn; None for a stored query."""
+        from vsearch.render.frames import Footage, chunk_source
+
+        reading = question.reading
+        if reading is None:
+            return None
+        chunks = question.chunks
+        return Footage(
+            name=name,
+            frame_pts=np.asarray(reading.frame_pts, np.int64),
+            start_pts=reading.start_pts,
+            end_pts=reading.end_pts,
+            time_base=reading.info.time_base,
+            display_aspect=reading.info.display_aspect,
+            codec=self._codec,
+            latents=chunk_source(lambda numbers: _chunks_among(chunks, numbers), self._codec),
+            still=reading.info.still,
+        )
+
+
+def _active(model_id: str | None) -> str:
+    if model_id is None:
+        raise InputError("the library holds no video yet: index some first")
+    return model_id
+
+
+def _range_pts(timeline: Timeline, clip: Clip | None, read: ReadConfig) -> tuple[int, int]:
+    """[start, end) of a stored query: the clip's, or the video's, unless a range is asked for."""
+    start, end = (clip.start_pts, clip.end_pts) if clip is not None else (timeline.start_pts, timeline.end_pts)
+    if read.start_s is not None:
+        start = timeline.start_pts + round(Fraction(read.start_s) / timeline.time_base)
+    if read.end_s is not None:
+        end = timeline.start_pts + round(Fraction(read.end_s) / timeline.time_base)
+    if not ((timeline.pts >= start) & (timeline.pts < end)).any():
+        raise InputError(f"v{timeline.video_id} has no stored frame in the range that was asked for")
+    return start, end
+
+
+def _chunks_among(chunks: Sequence[CodedChunk], numbers: NDArray[np.int64]) -> Iterator[CodedChunk]:
+    """Of these chunks the ones that hold some of the frames."""
+    for chunk in chunks:
+        if ((numbers >= chunk.first_frame) & (numbers < chunk.first_frame + chunk.n_frames)).any():
+            yield chunk
 
 
 def _chunks_with(store: Store, video_id: int, numbers: NDArray[np.int64]) -> Iterator[CodedChunk]:

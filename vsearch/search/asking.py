@@ -1,0 +1,111 @@
+"""Turning what a person asks with into query frames: files through `extract`, as the gallery was; stored videos as they
+are."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vsearch.config import ReadConfig
+from vsearch.db.records import Timeline
+from vsearch.errors import InputError
+from vsearch.extract import EmbeddedFile, EncodedFrames, embed_file, pack_chunk
+from vsearch.media.isolated import DecodeProcess
+from vsearch.models.base import EmbeddingHead, LatentCodec
+from vsearch.records import CodedChunk, Reading, display_path, seconds
+from vsearch.search.queries.base import QueryFrames
+
+# Frames a second that a query is sampled at, by how long it is: a short one is placed more finely than the library's
+# one frame a second, a long one has frames enough. (seconds up to which, frames a second)
+DENSITIES = ((60.0, Fraction(4)), (300.0, Fraction(2)))
+SPARSEST = Fraction(1)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Question:
+    """A query that was read. `chunks`: its frames' latents, for pictures in a report; empty for a stored query."""
+
+    frames: QueryFrames
+    reading: Reading | None = None
+    chunks: tuple[CodedChunk, ...] = ()
+
+
+def ask_file(
+    path: bytes, read: ReadConfig, *, codec: LatentCodec, head: EmbeddingHead, decoder: DecodeProcess
+) -> Question:
+    """The frames of a video or picture file. Raises InputError (missing, a folder), MediaError (unreadable)."""
+    place = Path(os.fsdecode(path))
+    if not place.exists():
+        raise InputError(f"{display_path(path)}: no such file")
+    if place.is_dir():
+        raise InputError(f"{display_path(path)} is a folder; name a video or a picture")
+    chunks: list[CodedChunk] = []
+
+    def keep(encoded: EncodedFrames) -> None:
+        first = chunks[-1].first_frame + chunks[-1].n_frames if chunks else 0
+        chunks.append(pack_chunk(encoded.latents, first_frame=first, codec=codec))
+
+    denser = replace(read, fps=max(read.fps, _density(path, read, decoder)))
+    embedded = embed_file(path, denser, codec=codec, head=head, decoder=decoder, watch=keep)
+    return Question(_frames(embedded, read), embedded.reading, tuple(chunks))
+
+
+def ask_stored(
+    timeline: Timeline,
+    vectors: NDArray[np.float32],
+    low_information: NDArray[np.bool_],
+    *,
+    start_pts: int | None = None,
+    end_pts: int | None = None,
+) -> Question:
+    """The frames of a stored video, or of [start_pts, end_pts) of it. vectors: (n, d) float32; low_information:
+    (n,)."""
+    start = timeline.start_pts if start_pts is None else start_pts
+    end = timeline.end_pts if end_pts is None else end_pts
+    wanted = (timeline.pts >= start) & (timeline.pts < end)
+    tick = np.float64(timeline.time_base)
+    return Question(
+        QueryFrames(
+            vectors=vectors[wanted],
+            times_s=(timeline.pts[wanted] - timeline.start_pts) * tick,
+            weights=(~low_information[wanted]).astype(np.float32),
+            start_s=seconds(start, timeline.start_pts, timeline.time_base),
+            end_s=seconds(end, timeline.start_pts, timeline.time_base),
+            still=False,
+        )
+    )
+
+
+def _density(path: bytes, read: ReadConfig, decoder: DecodeProcess) -> Fraction:
+    """Frames a second for a query as long as its header claims, or as the range that was asked for."""
+    with decoder.read(path, identify=False) as stream:
+        claimed = stream.info.claimed_duration_s
+    length = float("inf") if claimed is None else claimed
+    if read.end_s is not None:
+        length = min(length, read.end_s)
+    length -= read.start_s or 0.0
+    return next((fps for longest, fps in DENSITIES if length <= longest), SPARSEST)
+
+
+def _frames(embedded: EmbeddedFile, read: ReadConfig) -> QueryFrames:
+    reading = embedded.reading
+    end_s = reading.duration_s if read.end_s is None else min(read.end_s, reading.duration_s)
+    times = _times_s(reading.frame_pts, reading)
+    return QueryFrames(
+        vectors=embedded.vectors,
+        times_s=times,
+        weights=(~embedded.low_information).astype(np.float32),
+        start_s=min(read.start_s or 0.0, float(times[0])),
+        end_s=max(end_s, float(times[-1])),
+        still=reading.info.still,
+    )
+
+
+def _times_s(pts: Sequence[int], reading: Reading) -> NDArray[np.float64]:
+    return np.array([seconds(one, reading.start_pts, reading.info.time_base) for one in pts], np.float64)
