@@ -110,8 +110,7 @@ def _encode(
     first: Fraction | None = None
     taken: list[Fraction] = []
     encoder: VideoStream | None = None
-    for frame in frames:
-        time = _time(frame, source)
+    for frame, time in _timed(frames, source):
         first = time if first is None else first
         if time - first >= cut.start_s + length_s:
             break
@@ -130,10 +129,16 @@ def _encode(
     return first, taken[0], taken[-1] + (taken[-1] - taken[-2])
 
 
-def _time(frame: VideoFrame, source: VideoStream) -> Fraction:
-    if frame.pts is None or source.time_base is None:
-        raise BenchmarkError("a frame without a time: choose another video")
-    return frame.pts * source.time_base
+def _timed(frames: Iterator[VideoFrame], source: VideoStream) -> Iterator[tuple[VideoFrame, Fraction]]:
+    """Frames with their times in seconds, ascending: where a container has none, or wrong ones, at the average rate."""
+    base, step = source.time_base or Fraction(1, 1000), 1 / (source.average_rate or Fraction(25))
+    last: Fraction | None = None
+    for frame in frames:
+        time = None if frame.pts is None else frame.pts * base
+        if time is None or (last is not None and time <= last):
+            time = Fraction(0) if last is None else last + step
+        last = time
+        yield frame, time
 
 
 def _encoder(target: OutputContainer, source: VideoStream, frame: VideoFrame, *, scale: float, crf: int) -> VideoStream:

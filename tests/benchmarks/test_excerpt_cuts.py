@@ -67,6 +67,19 @@ def test_an_excerpt_holds_exactly_the_frames_that_it_names(counting: Video, tmp_
     assert shown == list(range(15, 65))
 
 
+def test_a_container_without_times_gives_them_by_its_rate(tmp_path: Path) -> None:
+    path = tmp_path / "b-frames.avi"
+    videos.write_stream(
+        path, videos.counting_frames(80, (96, 160)), fps=10, codec="mpeg4", options={"bf": "2", "qscale": "2"}
+    )
+    excerpt = write_excerpt(Cut(Video("avi", path, 8.0, 160, 96, "kind", "g", "s"), 1.45), tmp_path / "excerpt.mp4")
+    assert excerpt.end_s - excerpt.start_s == pytest.approx(5.0, abs=0.11)
+    with av.open(str(excerpt.path)) as file:
+        shown = [videos.counted(frame.to_ndarray(format="rgb24").transpose(2, 0, 1)) for frame in file.decode(video=0)]
+    assert shown == list(range(shown[0], shown[0] + len(shown)))
+    assert shown[0] == pytest.approx(15, abs=1)
+
+
 def test_an_excerpt_behind_the_end_is_refused(counting: Video, tmp_path: Path) -> None:
     with pytest.raises(BenchmarkError, match="fewer than two frames from 9"):
         write_excerpt(Cut(counting, 9.0), tmp_path / "excerpt.mp4")
