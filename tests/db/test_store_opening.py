@@ -215,7 +215,22 @@ def test_a_library_can_be_closed_twice_and_while_it_is_read(tmp_path: Path) -> N
         reader.meta()
         store.close()
         store.close()
+        assert beside(tmp_path) == {"library.db"}
         assert len(reader.video_ids()) == 2
+
+
+def test_a_library_that_is_being_read_while_it_is_closed_is_folded_the_next_time(tmp_path: Path) -> None:
+    make(tmp_path, "one")
+    store = Store.open(tmp_path, writable=True)
+    store.add_video(indexed("two"), sighting(b"two"))
+    raw = sqlite3.connect(tmp_path / "library.db")
+    raw.execute("BEGIN")
+    assert raw.execute("SELECT count(*) FROM video").fetchone() == (2,)
+    store.close()
+    raw.rollback()
+    with Store.open(tmp_path, writable=False) as reader:
+        assert len(reader.video_ids()) == 2
+    raw.close()
     make(tmp_path, "three")
     assert beside(tmp_path) == {"library.db"}
 
@@ -229,6 +244,18 @@ def test_pages_of_removed_videos_are_given_back(tmp_path: Path) -> None:
     with Store.open(tmp_path, writable=True) as store:
         store.remove_videos([2])
     assert (tmp_path / "library.db").stat().st_size < small + 20_000
+
+
+def test_a_short_video_takes_little_beside_its_latents_and_embeddings(tmp_path: Path) -> None:
+    make(tmp_path)
+    empty = (tmp_path / "library.db").stat().st_size
+    with Store.open(tmp_path, writable=True) as store:
+        for number in range(100):
+            name = f"archive/2019/camera 3/clip {number:05d}.mp4"
+            store.add_video(indexed(name, n=16, d=128, latent_bytes=700), sighting(name.encode()))
+        totals = store.totals()
+    growth = (tmp_path / "library.db").stat().st_size - empty
+    assert (growth - totals.bytes_latents - totals.bytes_embeddings) / 100 < 2500
 
 
 def test_network_file_systems_get_a_rollback_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -278,17 +278,8 @@ class Store:
         Remembered failures of these paths are forgotten. How many paths were known.
         """
         seen = list(sightings)
-        touched = 0
         with self._database.write() as connection:
-            volumes = {one.volume: one for one in seen}
-            numbers = {name: writing.volume_row(connection, one) for name, one in volumes.items()}
-            for one in seen:
-                number = numbers[one.volume]
-                values = {**rows.sighting_values(one, number), "online": True, "seen_at": writing.now()}
-                step = update(FilePath).where(writing.at_path(FilePath, number, one.path)).values(values)
-                touched += connection.execute(step).rowcount
-                writing.forget_attempt(connection, number, one.path)
-        return touched
+            return writing.touch_paths(connection, seen) if seen else 0
 
     def mark_offline(self, volume: str, under: bytes = b"", *, paths: Iterable[bytes] | None = None) -> int:
         """Known paths at or under `under` (or exactly `paths`) can't be seen now. How many went offline by this."""

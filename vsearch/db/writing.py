@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, insert, or_, select, update
@@ -148,6 +148,25 @@ def take_path(connection: Connection, video_id: int, sighting: PathSighting) -> 
     connection.execute(update(FilePath).where(FilePath.id == row.id).values(values))
     left = connection.scalar(select(FilePath.id).where(FilePath.video_id == row.video_id).limit(1))
     return None if left is not None else int(row.video_id)
+
+
+def touch_paths(connection: Connection, seen: Sequence[PathSighting]) -> int:
+    """Known paths are online, with these stamps and mounts, and did not fail. How many of them were known."""
+    numbers = {one.volume: volume_row(connection, one) for one in {one.volume: one for one in seen}.values()}
+    values = [
+        {f"new_{name}": value for name, value in rows.sighting_values(one, numbers[one.volume]).items()} for one in seen
+    ]
+    names = ("size_bytes", "mtime_ns", "inode", "mount", "display")
+    here = and_(FilePath.path_hash == bindparam("new_path_hash"), FilePath.volume_id == bindparam("new_volume_id"))
+    new: dict[str, Any] = {name: bindparam(f"new_{name}") for name in names}
+    touched = connection.execute(
+        update(FilePath).where(here).values(**new, online=True, seen_at=now()), values
+    ).rowcount
+    if connection.scalar(select(Attempt.id).limit(1)) is not None:
+        failed = (Attempt.path_hash == bindparam("new_path_hash"), Attempt.volume_id == bindparam("new_volume_id"))
+        keys = [{name: one[name] for name in ("new_path_hash", "new_volume_id")} for one in values]
+        connection.execute(delete(Attempt).where(*failed), keys)
+    return touched
 
 
 def forget_attempt(connection: Connection, volume: int, path: bytes) -> None:
