@@ -1,0 +1,216 @@
+"""Searching, grouping and looking through `Library`, with the originals gone."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from tests import archives, videos
+from vsearch.config import IndexConfig
+from vsearch.errors import AmbiguousError, InputError
+from vsearch.library import Library, SearchResult
+
+ROOT = Path(__file__).resolve().parents[1]
+FPS = 25
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A library of three videos (0.mp4 to 2.mp4, three scenes each) whose originals are gone, and queries beside it."""
+    folder = tmp_path_factory.mktemp("place")
+    archive = folder / "videos"
+    archive.mkdir()
+    for number in range(3):
+        shots = [(3 * number, 60), (3 * number + 1, 80), (3 * number + 2, 75)]
+        tags = {"title": f"film {number}"}
+        videos.cuts_video(archive / f"{number}.mp4", shots, fps=FPS, metadata=tags)
+    videos.write_stream(archive / "coded.mov", videos.scene_frames(30, 50), fps=FPS, timecode="01:02:03:04")
+    with archives.open_tiny(folder / "library") as library:
+        library.index([archive], IndexConfig(workers=1))
+    shutil.rmtree(archive)
+    frames = [*videos.scene_frames(4, 80), *videos.scene_frames(5, 75)]
+    videos.write_stream(folder / "excerpt.mp4", frames[20:120], fps=FPS, options={"crf": "30"})
+    Image.fromarray(videos.texture(5).transpose(1, 2, 0)).save(folder / "picture.png")
+    videos.write_stream(folder / "unrelated.mp4", videos.scene_frames(99, 50), fps=FPS)
+    videos.audio_only(folder / "sound.mp4")
+    return folder
+
+
+@pytest.fixture
+def library(place: Path) -> Iterator[Library]:
+    with Library.open(place / "library") as opened:
+        yield opened
+
+
+def one(results: Iterator[SearchResult]) -> SearchResult:
+    (result,) = results
+    return result
+
+
+def test_an_excerpt_finds_its_video_and_both_ranges(library: Library, place: Path) -> None:
+    result = one(library.search([place / "excerpt.mp4"]))
+    best = result.hits[0]
+    assert best.rank == 1
+    assert best.video == str(place / "videos/1.mp4")
+    # the excerpt begins 20 frames into the second scene (which begins at 60) and runs for 100 frames
+    assert best.start_s == pytest.approx(80 / FPS, abs=0.5)
+    assert best.end_s == pytest.approx(180 / FPS, abs=0.5)
+    assert best.query_start_s == pytest.approx(0, abs=0.3)
+    assert best.query_end_s == pytest.approx(4, abs=0.3)
+    assert 0.8 < best.similarity <= 1
+    assert 0 <= best.score <= 1
+    clips = {clip["clip_id"]: clip for clip in library.info(f"v{best.video_id}")["clips"]}
+    assert best.clip_id in clips
+
+
+def test_a_picture_finds_a_point(library: Library, place: Path) -> None:
+    best = one(library.search([place / "picture.png"])).hits[0]
+    assert best.video == str(place / "videos/1.mp4")
+    assert best.query_start_s is None
+    assert best.query_end_s is None
+    assert 140 / FPS <= best.end_s <= 215 / FPS
+
+
+def test_a_range_of_a_query_is_used_alone(library: Library, place: Path) -> None:
+    best = one(library.search([place / "excerpt.mp4"], start_s=2.6, end_s=4)).hits[0]
+    assert best.query_start_s == pytest.approx(2.6, abs=0.2)
+    assert best.start_s == pytest.approx(145 / FPS, abs=0.6)
+
+
+def test_no_match_is_an_answer_and_a_floor_of_zero_shows_all(library: Library, place: Path) -> None:
+    strict = one(library.search([place / "unrelated.mp4"], min_similarity=0.95))
+    assert strict.hits == ()
+    assert strict.error is None
+    everything = one(library.search([place / "unrelated.mp4"], min_similarity=0)).hits
+    assert [hit.rank for hit in everything] == list(range(1, len(everything) + 1))
+    assert [hit.score for hit in everything] == sorted((hit.score for hit in everything), reverse=True)
+
+
+def test_never_more_than_k_hits_are_given(library: Library, place: Path) -> None:
+    assert len(one(library.search([place / "excerpt.mp4"], k=1, min_similarity=0)).hits) == 1
+
+
+def test_a_query_that_cannot_be_read_does_not_stop_the_others(library: Library, place: Path) -> None:
+    queries = [place / "nowhere.mp4", place / "sound.mp4", place, place / "excerpt.mp4"]
+    results = list(library.search(queries))
+    assert [result.error_code for result in results] == ["input", "no-video", "input", None]
+    assert "no such file" in (results[0].error or "")
+    assert results[3].hits
+
+
+def test_queries_are_answered_as_they_are_asked_for(library: Library, place: Path) -> None:
+    def endless() -> list[Path]:
+        return [place / "excerpt.mp4"] * 10_000
+
+    assert len(list(islice(library.search(endless()), 2))) == 2
+
+
+def test_stored_videos_and_clips_can_be_asked_with(library: Library, place: Path) -> None:
+    video = library.info("1.mp4")
+    assert one(library.search([f"v{video['video_id']}"])).hits[0].video_id == video["video_id"]
+    clip = video["clips"][1]
+    best = one(library.search([f"c{clip['clip_id']}"])).hits[0]
+    assert (best.video_id, best.clip_id) == (video["video_id"], clip["clip_id"])
+    assert one(library.search(["v999"])).error_code == "input"
+
+
+@pytest.mark.parametrize("arguments", [{"k": 0}, {"start_s": 5.0, "end_s": 2.0}, {"min_similarity": 1.5}])
+def test_bad_arguments_are_refused_at_once(library: Library, place: Path, arguments: dict[str, float]) -> None:
+    with pytest.raises(InputError):
+        library.search([place / "excerpt.mp4"], **arguments)  # type: ignore[arg-type]
+
+
+def test_a_report_shows_queries_and_hits(library: Library, place: Path, tmp_path: Path) -> None:
+    report = tmp_path / "found.html"
+    list(library.search([place / "excerpt.mp4", place / "nowhere.mp4", "v2"], report=report))
+    page = report.read_text()
+    assert "1.mp4" in page
+    assert page.count("data:image/") > 3
+
+
+def test_the_index_file_is_a_cache_that_may_be_deleted(library: Library, place: Path) -> None:
+    before = one(library.search([place / "excerpt.mp4"]))
+    assert list((place / "library/cache").iterdir())
+    shutil.rmtree(place / "library/cache")
+    assert one(library.search([place / "excerpt.mp4"])) == before
+
+
+def test_clips_are_grouped_with_the_most_central_first(library: Library, tmp_path: Path) -> None:
+    found = library.cluster(4, report=tmp_path / "groups.html")
+    assert len(found["groups"]) == 4
+    members = [clip["clip_id"] for group in found["groups"] for clip in group["clips"]]
+    assert len(members) == len(set(members)) == 10 - found["ungrouped"]
+    assert all(group["size"] == len(group["clips"]) for group in found["groups"])
+    assert json.dumps(found)
+    assert "data:image/" in (tmp_path / "groups.html").read_text()
+
+
+def test_previews_of_clips_ranges_and_everything_need_no_original(library: Library, tmp_path: Path) -> None:
+    clip = library.info("0.mp4")["clips"][1]
+    assert library.preview([f"c{clip['clip_id']}"], tmp_path / "clip.gif").frames >= 3
+    hit = library.preview(["0.mp4"], tmp_path / "hit.mp4", start_s=2.4, end_s=5.6)
+    assert hit.frames >= 3
+    assert library.preview(None, tmp_path / "sheets").files[0].name == "index.html"
+    stored = library.info("0.mp4")["frames"]
+    assert len(library.preview(["0.mp4"], tmp_path / "frames", form="frames").files) == stored
+    assert (tmp_path / "frames/000000000.png").exists()
+    with pytest.raises(InputError):
+        library.preview(["c999"], tmp_path / "x.png")
+
+
+def test_what_the_container_said_is_kept(library: Library) -> None:
+    info = library.info("coded.mov")
+    assert info["timecode"] == "01:02:03:04"
+    assert info["codec"] == "h264"
+    assert info["frames"] == len(range(0, 50, FPS))
+    assert info["bytes_latents"] > 0
+    assert json.dumps(info)
+    assert "film 1" in json.dumps(library.info("1.mp4")["tags"])
+
+
+def test_the_sums_of_a_library_are_those_of_its_videos(library: Library) -> None:
+    info = library.info()
+    videos_info = [library.info(f"v{entry['video_id']}") for entry in library.list()]
+    for key in ("frames", "bytes_latents", "bytes_embeddings"):
+        assert info[key] == sum(video[key] for video in videos_info)
+    assert info["clips"] == sum(len(video["clips"]) for video in videos_info)
+    assert info["seconds_of_video"] == pytest.approx(sum(video["duration_seconds"] for video in videos_info))
+    assert info["videos"] == len(videos_info) == 4
+    assert json.dumps(info)
+
+
+def test_videos_are_named_by_path_number_or_unique_name(library: Library, place: Path) -> None:
+    by_path = library.info(str(place / "videos/2.mp4"))["video_id"]
+    assert library.info("2.mp4")["video_id"] == library.info(f"v{by_path}")["video_id"] == by_path
+    assert library.info(f"id:{by_path}")["video_id"] == by_path
+    with pytest.raises(InputError):
+        library.info("nothing-like-it")
+
+
+def test_a_name_that_fits_several_videos_lists_them(tmp_path: Path) -> None:
+    archive = archives.make_archive(tmp_path / "videos", ["a/same.mp4", "b/same.mp4"])
+    with archives.open_tiny(tmp_path / "library") as library:
+        library.index([archive], IndexConfig(workers=1))
+        with pytest.raises(AmbiguousError, match=r"a/same\.mp4"):
+            library.info("same.mp4")
+        assert library.info("b/same.mp4")["video"].endswith("b/same.mp4")
+
+
+def test_listing_and_removing_need_neither_torch_nor_an_index(place: Path, tmp_path: Path) -> None:
+    shutil.copytree(place / "library", tmp_path / "library")
+    program = (
+        "import sys; from vsearch.library import Library; library = Library.open(sys.argv[1]); "
+        "library.list(); library.info(); library.info('v1'); library.remove(['v1']); library.close(); "
+        "print([name for name in ('torch', 'faiss', 'av', 'PIL', 'sklearn') if name in sys.modules])"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path / "library")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
