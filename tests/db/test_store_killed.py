@@ -14,7 +14,7 @@ from tests.db.samples import HEAD, indexed, sighting
 from tests.db.writer_program import write_for_ever
 from vsearch.db.store import Store
 
-ROUNDS = 12
+ROUNDS = 8
 
 processes = multiprocessing.get_context("forkserver")  # imports once, not for each process
 processes.set_forkserver_preload(["tests.db.writer_program", "vsearch.db.migrate"])
