@@ -260,7 +260,8 @@ class EmbeddingBlock:
         """(n, d) float32, unit length (zero rows stay zero)."""
         vectors = self.vectors.astype(np.float32)
         norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-        return vectors / np.maximum(norms, 1e-12)
+        unit: NDArray[np.float32] = vectors / np.maximum(norms, np.float32(1e-12))
+        return unit
 
 
 @dataclass(frozen=True, slots=True)
