@@ -6,8 +6,8 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from tests.render.footage import PixelCodec, footage_of, moving_picture
 
+from tests.render.footage import PixelCodec, footage_of, moving_picture
 from vsearch.errors import InputError, LatentError
 from vsearch.records import CodedChunk
 from vsearch.render.frames import (

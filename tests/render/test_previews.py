@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.render.footage import footage_of, moving_picture
 from PIL import Image
 
+from tests.render.footage import footage_of, moving_picture
 from vsearch.errors import InputError, LatentError
 from vsearch.render.frames import Excerpt, Footage
 from vsearch.render.marks import NOTICE

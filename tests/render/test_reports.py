@@ -7,7 +7,6 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 from tests.render.footage import footage_of, moving_picture
-
 from vsearch.errors import LatentError
 from vsearch.records import Hit
 from vsearch.render.frames import Excerpt, Footage
