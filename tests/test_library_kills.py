@@ -24,16 +24,26 @@ from vsearch.errors import NotALibraryError
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def start(library: Path, *paths: Path, workers: int = 2) -> subprocess.Popen[str]:
-    """Indexing in a process of its own."""
+def start(
+    library: Path, *paths: Path, workers: int = 2, largest_file_bytes: int | None = None
+) -> subprocess.Popen[str]:
+    """Indexing in a process of its own. `largest_file_bytes`: no file may grow beyond, as on a disk that is full."""
     codec, head = archives.tiny_folders()
     arguments = [library, codec, head, workers, *paths]
+
+    def limit() -> None:
+        if largest_file_bytes is not None:
+            import resource
+
+            resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file_bytes, largest_file_bytes))
+
     return subprocess.Popen(
         [sys.executable, "-m", "tests.index_archive", *map(str, arguments)],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
+        preexec_fn=limit if sys.platform != "win32" else None,
     )
 
 
@@ -143,3 +153,17 @@ def test_a_second_process_that_writes_is_turned_away(archive: Path, tmp_path: Pa
 def test_two_workers_make_the_same_library_as_one(archive: Path, undisturbed: Path, tmp_path: Path) -> None:
     assert finish(start(tmp_path / "library", archive, workers=2))["status"] == 0
     assert_equal_libraries(tmp_path / "library", undisturbed)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such limits")
+@pytest.mark.timeout(600)
+def test_a_disk_that_is_full_stops_the_run_and_the_next_one_goes_on(
+    archive: Path, undisturbed: Path, tmp_path: Path
+) -> None:
+    library = tmp_path / "library"
+    process = start(library, archive, largest_file_bytes=200_000)
+    report = finish(process)
+    assert (report["status"], report["code"]) == (1, "store")
+    assert "full" in report["error"]
+    assert finish(start(library, archive))["status"] == 0
+    assert_equal_libraries(library, undisturbed)
