@@ -76,7 +76,7 @@ def from_json(kind: type[Record], value: Any) -> Record:
     """The record of type `kind` that `to_json` wrote. Raises WireError when `value` does not describe one."""
     try:
         return typing.cast(Record, _build(kind, value))
-    except (TypeError, ValueError, KeyError, ZeroDivisionError) as error:
+    except (TypeError, ValueError, KeyError, AttributeError, ZeroDivisionError) as error:
         raise WireError(f"no {kind.__name__}: {error}") from error
 
 
