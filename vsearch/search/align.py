@@ -28,6 +28,8 @@ Floats = NDArray[np.float64]
 Similarities = NDArray[np.float32]
 Columns = Callable[[int, int], Similarities]
 
+OUTSIDE_COST = 0.1  # what a query frame outside the video is worse than any other: still footage stays inside
+LEAST_NOISE = 0.02  # what similarities along a line vary by, at least: library frames are not where the query's are
 BLOCK_FRAMES = 4096  # video frames whose similarities are held at once while lines are proposed
 
 
@@ -51,10 +53,10 @@ class AlignSettings:
     least_rate_gain: float = 0.003
     rate_evidence: float = 2.0
     position_s: float = 0.5
-    least_other_s: float = 1.0
+    least_other_s: float = 2.0
     least_other_share: float = 0.25
     least_contrast: float = 0.2
-    half_support_s: float = 0.5
+    half_support_s: float = 1.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,8 +102,21 @@ class _Pair:
     query: Timing
     video: Timing
     weights: Floats
-    free: NDArray[np.bool_]  # (n,) video frames that no segment has taken yet
     settings: AlignSettings
+
+    def part(self, start_s: float, end_s: float) -> _Pair | None:
+        """The same query and [start_s, end_s) of the video; None without a frame."""
+        first, stop = (int(i) for i in np.searchsorted(self.video.times_s, [start_s, end_s]))
+        if first == stop:
+            return None
+        whole = self.columns
+        return _Pair(
+            lambda start, stop: whole(first + start, first + stop),
+            self.query,
+            Timing(self.video.times_s[first:stop], start_s, end_s),
+            self.weights,
+            self.settings,
+        )
 
 
 def align(
@@ -122,18 +137,18 @@ def align(
     if len(query.times_s) == 0 or len(video.times_s) == 0:
         raise ValueError("both sides need at least one frame")
     weight = np.ones(len(query.times_s)) if weights is None else weights.astype(np.float64)
-    pair = _Pair(columns, query, video, weight, np.ones(len(video.times_s), bool), settings)
+    waiting = [_Pair(columns, query, video, weight, settings)]
+    found: list[tuple[Segment, _Pair]] = []
     segments: list[Segment] = []
-    while len(segments) < max_segments and pair.free.any():
-        segment = _best_segment(pair)
-        if segment is None:
-            break
+    while True:
+        found += [(segment, pair) for pair in waiting if (segment := _best_segment(pair)) is not None]
+        if not found or len(segments) == max_segments:
+            return sorted(segments, key=lambda segment: (-segment.score, segment.start_s))
+        found.sort(key=lambda entry: (-entry[0].score, entry[0].start_s))
+        segment, pair = found.pop(0)
         segments.append(segment)
-        taken = (video.times_s >= segment.start_s) & (video.times_s < segment.end_s)
-        if not (taken & pair.free).any():
-            break
-        pair.free[taken] = False
-    return sorted(segments, key=lambda segment: (-segment.score, segment.start_s))
+        sides = ((pair.video.start_s, segment.start_s), (segment.end_s, pair.video.end_s))
+        waiting = [part for start, end in sides if (part := pair.part(start, end)) is not None]
 
 
 def align_still(
@@ -174,7 +189,7 @@ def matrix_columns(similarities: Similarities) -> Columns:
 
 
 def _best_segment(pair: _Pair) -> Segment | None:
-    """The best segment among video frames that are free."""
+    """The best segment of a pair; None when no line meets both sides."""
     if len(pair.video.times_s) == 1:
         return _segment_in_picture(pair)
     rows, frames, values, background = _strongest(pair)
@@ -193,17 +208,17 @@ def _strongest(pair: _Pair) -> tuple[NDArray[np.intp], NDArray[np.intp], Floats,
         stop = min(n, start + BLOCK_FRAMES)
         block = pair.columns(start, stop)
         medians.append(float(np.median(block[:, :: max(1, block.size // 50_000)])))
-        masked = np.where(pair.free[start:stop], block, -np.inf).astype(np.float32, copy=False)
-        best_values = np.concatenate([best_values, masked], axis=1)
-        best_frames = np.concatenate([best_frames, np.broadcast_to(np.arange(start, stop), masked.shape)], axis=1)
+        frames = np.broadcast_to(np.arange(start, stop), block.shape)
+        # equal cells (still footage) must not all fall to the first frames: far below any difference that matters
+        spread = (np.arange(m)[:, None] * 7919 + frames * 104729) % 1009 * np.float32(1e-8)
+        best_values = np.concatenate([best_values, block + spread.astype(np.float32)], axis=1)
+        best_frames = np.concatenate([best_frames, frames], axis=1)
         keep = min(pair.settings.votes, best_values.shape[1])
         order = np.argpartition(-best_values, keep - 1, axis=1)[:, :keep]
         best_values = np.take_along_axis(best_values, order, axis=1)
         best_frames = np.take_along_axis(best_frames, order, axis=1)
     rows = np.repeat(np.arange(m), best_values.shape[1])
-    values = best_values.reshape(-1).astype(np.float64)
-    usable = np.isfinite(values)
-    return rows[usable], best_frames.reshape(-1)[usable], values[usable], float(np.median(medians))
+    return rows, best_frames.reshape(-1), best_values.reshape(-1).astype(np.float64), float(np.median(medians))
 
 
 # Proposing lines
@@ -214,7 +229,7 @@ def _proposals(pair: _Pair, rows: NDArray[np.intp], frames: NDArray[np.intp], va
     settings, query = pair.settings, pair.query
     middle = (query.start_s + query.end_s) / 2
     rates = _rates(settings, query)
-    votes = np.maximum(values, 0.0) * pair.weights[rows]
+    votes = (np.maximum(values, 0.0) + 1e-4) * pair.weights[rows]  # still footage stands out nowhere, and votes as well
     cell = settings.position_s
     positions = pair.video.times_s[frames] - rates[:, None] * (query.times_s[rows] - middle)  # (rates, votes)
     lowest = float(positions.min())
@@ -292,11 +307,9 @@ class _Window:
         ends = line.video_times(np.array([pair.query.start_s, pair.query.end_s]))
         margin = 2.0 + 2 * pair.video.interval_s + 0.03 * pair.query.duration_s
         start, stop = np.searchsorted(pair.video.times_s, [ends.min() - margin, ends.max() + margin])
-        free = pair.free[start:stop]
-        if not free.any():
+        if start == stop:
             return None
-        matrix = pair.columns(int(start), int(stop))
-        return _Window(pair, matrix if free.all() else matrix[:, free], pair.video.times_s[start:stop][free])
+        return _Window(pair, pair.columns(int(start), int(stop)), pair.video.times_s[start:stop])
 
     def seen_along(self, line: _Line) -> tuple[Floats, NDArray[np.intp]]:
         """Each query frame's similarity to the better of its neighbours on the line (NaN: there is none), and which."""
@@ -305,7 +318,8 @@ class _Window:
         rows = np.arange(len(at))
         better = np.where(self.matrix[rows, left] >= self.matrix[rows, right], left, right)
         values = self.matrix[rows, better].astype(np.float64)
-        values[distance > _reach(self.pair.video)] = np.nan
+        outside = (at < self.pair.video.start_s - 1e-6) | (at > self.pair.video.end_s + 1e-6)
+        values[outside | (distance > _reach(self.pair.video))] = np.nan
         return values, better
 
 
@@ -331,7 +345,7 @@ def _profiles(
     """Similarities along lines (h,): values and weights, both (h, m + c), at the query's frames, then the video's.
 
     Each of the two parts of the weights sums to a half (or to 0 without evidence). Query frames that a line puts
-    outside the video count as background, those in a gap of the library not at all.
+    outside the video count as a little less than background, those in a gap of the library not at all.
     """
     query, video = window.pair.query, window.pair.video
     at = positions[:, None] + rates[:, None] * (query.times_s - middle)  # (h, m)
@@ -339,7 +353,7 @@ def _profiles(
     rows = np.arange(len(query.times_s))
     values = window.matrix[rows, left] * (1 - share) + window.matrix[rows, right] * share
     outside = (at < video.start_s) | (at > video.end_s)
-    from_query = np.where(outside, background, values)
+    from_query = np.where(outside, background - OUTSIDE_COST, values)
     query_weights = weights * (outside | (distance <= _reach(video)))
 
     at = middle + (window.times_s - positions[:, None]) / rates[:, None]  # (h, c)
@@ -365,7 +379,7 @@ def _fit(window: _Window, line: _Line, weights: Floats, background: float, *, fr
         grid = np.repeat(rates, len(positions)), np.tile(positions, len(rates))
         values, shares = _profiles(window, *grid, middle, weights, background)
         fits = (values * shares).sum(axis=1) + background * (1 - shares.sum(axis=1))
-        best = int(fits.argmax())
+        best = int((fits - 1e-5 * np.abs(grid[1] - position)).argmax())  # where all fit alike, the line stays
         rate, position, fit = float(grid[0][best]), float(grid[1][best]), float(fits[best])
         shift, stretch = shift / 4, stretch / 4
     return _Line(rate, position, middle), fit
@@ -394,7 +408,7 @@ def _beyond_chance(window: _Window, other: _Line, plain: _Line, weights: Floats,
     gains = (values[0] - values[1])[: len(weights)][compared]
     if len(gains) < 4:
         return False
-    noise = np.sqrt(np.mean(np.square(np.diff(gains))) / 2)
+    noise = max(LEAST_NOISE, float(np.sqrt(np.mean(np.square(np.diff(gains))) / 2)))
     return bool(gains.mean() * np.sqrt(len(gains)) > window.pair.settings.rate_evidence * noise)
 
 
@@ -408,7 +422,7 @@ def _grown(window: _Window, line: _Line, background: float) -> Segment | None:
     for _ in range(3):
         line = _refined(window, line, weights, background)
         values, frames = window.seen_along(line)
-        first, stop = _matching_rows(pair, values, background)
+        first, stop = _matching_rows(pair, values, frames, background)
         inside = np.zeros(len(values), bool)
         inside[first:stop] = True
         if (weights > 0).sum() == (pair.weights * inside > 0).sum():
@@ -426,14 +440,20 @@ def _threshold(pair: _Pair, values: Floats, background: float) -> float:
     return (best + background) / 2
 
 
-def _matching_rows(pair: _Pair, values: Floats, background: float) -> tuple[int, int]:
-    """[first, stop) of the query frames that match: all but ends with enough evidence that they are something else."""
+def _matching_rows(pair: _Pair, values: Floats, frames: NDArray[np.intp], background: float) -> tuple[int, int]:
+    """[first, stop) of the query frames that match: all but ends with enough evidence that they are something else.
+
+    Less than two video frames (`frames`: which one each query frame saw) are no reason to cut anything off: one picture
+    in common does not make a part of the query a copy.
+    """
     m = len(values)
     threshold = _threshold(pair, values, background)
     if not np.isfinite(threshold):
         return 0, m
     gains = np.where(np.isfinite(values), pair.weights * (values - threshold), 0.0)
     first, stop = _best_run(gains)
+    if len(np.unique(frames[first:stop][gains[first:stop] > 0])) < 2:
+        return 0, m
     query, settings = pair.query, pair.settings
     least_s = max(settings.least_other_s, settings.least_other_share * (stop - first) * query.interval_s)
     seen_s = np.where(np.isfinite(values) & (pair.weights > 0), query.interval_s, 0.0)
@@ -467,16 +487,14 @@ def _segment(
     if end_s <= start_s or not matched.any():
         return None
     similarity = float(np.average(values[matched], weights=pair.weights[matched]))
-    query_s = matched.sum() * query.interval_s
-    video_s = len(np.unique(frames[matched])) * video.interval_s / line.rate
     return Segment(
-        query_start_s=max(query_start, line.query_time(start_s)),
-        query_end_s=min(query_end, line.query_time(end_s)),
+        query_start_s=query_start if start_s > video.start_s else max(query_start, line.query_time(start_s)),
+        query_end_s=query_end if end_s < video.end_s else min(query_end, line.query_time(end_s)),
         start_s=start_s,
         end_s=end_s,
         rate=line.rate,
         similarity=similarity,
-        score=_score(pair, similarity, min(query_s, video_s)),
+        score=_score(pair, similarity, int(matched.sum()), len(np.unique(frames[matched]))),
         matched_frames=int(matched.sum()),
     )
 
@@ -489,19 +507,24 @@ def _row_range(query: Timing, first: int, stop: int) -> tuple[float, float]:
     return start, end
 
 
-def _score(pair: _Pair, similarity: float, support_s: float) -> float:
-    """Similarity, lowered where few seconds of a longer query support it: in [0, 1], not calibrated."""
-    half = pair.settings.half_support_s
-    possible_s = max(float((pair.weights > 0).sum()) * pair.query.interval_s, 1e-6)
-    supported_s = min(support_s, possible_s)
-    share = supported_s / (supported_s + half) / (possible_s / (possible_s + half))
+def _score(pair: _Pair, similarity: float, query_frames: int, video_frames: int) -> float:
+    """Similarity, lowered where few frames of either side support it: in [0, 1], not calibrated.
+
+    n frames of the video support n - 1/2 intervals: one picture in common, however long it is shown, is little.
+    """
+    query, video, half = pair.query, pair.video, pair.settings.half_support_s
+    asked_s = float((pair.weights > 0).sum()) * query.interval_s
+    spare_s = min(video.interval_s, asked_s) / 2
+    possible_s = asked_s - spare_s
+    support_s = min(query_frames * query.interval_s, video_frames * video.interval_s - spare_s, possible_s)
+    share = support_s / (support_s + half) / (possible_s / (possible_s + half))
     return float(np.clip(similarity * share, 0.0, 1.0))
 
 
 def _segment_in_picture(pair: _Pair) -> Segment | None:
     """The part of the query that shows a video of one frame: without a second frame there is no line."""
     values = pair.columns(0, 1)[:, 0].astype(np.float64)
-    first, stop = _matching_rows(pair, values, float(np.quantile(values, 0.1)))
+    first, stop = _matching_rows(pair, values, np.arange(len(values)), float(np.quantile(values, 0.1)))
     query_start, query_end = _row_range(pair.query, first, stop)
     similarity = float(np.average(values[first:stop], weights=pair.weights[first:stop]))
     return Segment(
@@ -511,6 +534,6 @@ def _segment_in_picture(pair: _Pair) -> Segment | None:
         end_s=pair.video.end_s,
         rate=1.0,
         similarity=similarity,
-        score=_score(pair, similarity, query_end - query_start),
+        score=_score(pair, similarity, stop - first, 1),
         matched_frames=stop - first,
     )

@@ -54,7 +54,7 @@ def find(
     """
     settings = settings or SearchSettings()
     query = query.informative()
-    if len(query.vectors) == 0 or len(index) == 0:
+    if len(query.vectors) == 0 or len(index) == 0 or (allowed is not None and len(allowed) == 0):
         return []
     candidates = max(settings.candidates, 3 * k)
     matches: list[Match] = []

@@ -1,0 +1,147 @@
+"""Searching a library whose answers are known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tests.search.shelves import HEAD, D, excerpt, picture, put, world
+from vsearch.db.store import Store
+from vsearch.errors import AnnError
+from vsearch.metrics import temporal_iou
+from vsearch.records import frame_id
+from vsearch.search.ann.base import AnnIndex
+from vsearch.search.cache import open_index
+from vsearch.search.engine import SearchSettings, find
+from vsearch.search.gallery import Gallery
+from vsearch.search.queries.base import QueryFrames
+
+COURSES = [world(60, seed=number) for number in range(8)]
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    with Store.open(tmp_path_factory.mktemp("library") / "library", writable=True, create=True) as opened:
+        for number, course in enumerate(COURSES):
+            put(opened, course, f"{number}.mp4")
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def gallery(store: Store) -> Gallery:
+    return Gallery(store, HEAD)
+
+
+@pytest.fixture(scope="module")
+def index(gallery: Gallery) -> AnnIndex:
+    return open_index(gallery, None, d=D)
+
+
+def test_excerpts_find_their_video_and_range(gallery: Gallery, index: AnnIndex) -> None:
+    ious = []
+    for number, course in enumerate(COURSES):
+        start = 4.3 + 6.1 * number
+        best = find(excerpt(course, start, start + 5), gallery, index, k=3)[0]
+        assert best.video_id == number + 1
+        ious.append(temporal_iou((best.segment.start_s, best.segment.end_s), (start, start + 5)))
+    assert np.mean(ious) > 0.85
+
+
+def test_a_strange_query_finds_nothing_above_the_floor(gallery: Gallery, index: AnnIndex) -> None:
+    strange = excerpt(world(10, seed=77), 1, 6)
+    assert find(strange, gallery, index, min_similarity=0.6) == []
+    assert find(strange, gallery, index, min_similarity=0.0) != []
+    own = find(excerpt(COURSES[2], 10, 15), gallery, index, min_similarity=0.6)
+    assert [match.video_id for match in own] == [3]
+
+
+def test_hits_are_at_most_k_best_first_one_a_video(gallery: Gallery, index: AnnIndex) -> None:
+    matches = find(excerpt(COURSES[0], 10, 15), gallery, index, k=4)
+    scores = [match.segment.score for match in matches]
+    assert len(matches) == 4
+    assert scores == sorted(scores, reverse=True)
+    assert len({match.video_id for match in matches}) == 4
+    assert len(find(excerpt(COURSES[0], 10, 15), gallery, index, k=100)) == len(COURSES)
+
+
+def test_a_picture_finds_its_moment(gallery: Gallery, index: AnnIndex) -> None:
+    best = find(picture(COURSES[4], 31.0), gallery, index, k=2)[0]
+    assert best.video_id == 5
+    assert (best.segment.start_s, best.segment.end_s) == (31.0, 32.0)
+    assert best.segment.matched_frames == 1
+
+
+def test_only_allowed_frames_are_found(gallery: Gallery, index: AnnIndex) -> None:
+    allowed = np.array([frame_id(2, number) for number in range(20, 40)] + [frame_id(6, n) for n in range(60)])
+    matches = find(excerpt(COURSES[0], 10, 15), gallery, index, k=10, allowed=allowed)
+    assert {match.video_id for match in matches} <= {2, 6}
+    inside = find(excerpt(COURSES[1], 25, 31), gallery, index, k=1, allowed=allowed)[0]
+    assert inside.video_id == 2
+    assert find(excerpt(COURSES[1], 25, 31), gallery, index, allowed=np.empty(0, np.int64)) == []
+
+
+def test_frames_without_information_do_not_count(gallery: Gallery, index: AnnIndex) -> None:
+    query = excerpt(COURSES[3], 20, 26)
+    spoilt = query.vectors.copy()
+    spoilt[:8] = excerpt(COURSES[0], 30, 32).vectors
+    weights = np.ones(len(spoilt), np.float32)
+    weights[:8] = 0
+    best = find(replace(query, vectors=spoilt, weights=weights), gallery, index, k=1)[0]
+    assert best.video_id == 4
+    assert temporal_iou((best.segment.start_s, best.segment.end_s), (20, 26)) > 0.85
+    assert best.segment.matched_frames == len(spoilt) - 8
+    assert find(replace(query, weights=np.zeros(len(spoilt), np.float32)), gallery, index) == []
+
+
+def test_one_long_static_video_does_not_hide_the_others(tmp_path: Path) -> None:
+    """A fixed camera fills every place among the neighbours; a copy of the query must still be met."""
+    still = np.repeat(COURSES[0][:1], 20 * 400, axis=0)
+    twin = np.repeat(COURSES[0][:1], 20 * 10, axis=0)
+    with Store.open(tmp_path / "library", writable=True, create=True) as store:
+        long = put(store, still, "camera.mp4")
+        short = put(store, twin, "copy.mp4")
+        gallery = Gallery(store, HEAD)
+        found = find(excerpt(still, 3, 8), gallery, open_index(gallery, None, d=D), k=5)
+    assert {match.video_id for match in found} == {long, short}
+
+
+def test_a_video_removed_since_is_not_found(tmp_path: Path) -> None:
+    with Store.open(tmp_path / "library", writable=True, create=True) as store:
+        gone, kept = put(store, COURSES[0], "a.mp4"), put(store, COURSES[1], "b.mp4")
+        gallery = Gallery(store, HEAD)
+        stale = open_index(gallery, None, d=D)
+        store.remove_videos([gone])
+        assert [match.video_id for match in find(excerpt(COURSES[0], 5, 10), gallery, stale)] == [kept]
+
+
+def test_queries_of_another_head_are_refused(gallery: Gallery, index: AnnIndex) -> None:
+    query = excerpt(world(10, seed=5, d=32), 1, 6)
+    with pytest.raises(AnnError, match="64 dimensions"):
+        find(query, gallery, index)
+
+
+def test_small_batches_change_nothing(gallery: Gallery, index: AnnIndex) -> None:
+    query = excerpt(COURSES[5], 10, 40)
+    whole = find(query, gallery, index)
+    assert find(query, gallery, index, settings=SearchSettings(query_batch=7)) == whole
+
+
+def test_an_empty_library_answers_nothing(tmp_path: Path) -> None:
+    with Store.open(tmp_path / "empty", writable=True, create=True) as empty:
+        nothing = Gallery(empty, HEAD)
+        assert find(excerpt(COURSES[0], 1, 6), nothing, open_index(nothing, None, d=D)) == []
+
+
+@pytest.mark.parametrize(
+    ("vectors", "times", "end"),
+    [((3, D), [0.0, 1.0], 3.0), ((2, D), [1.0, 0.0], 3.0), ((2, D), [0.0, 1.0], -1.0)],
+)
+def test_query_frames_check_themselves(vectors: tuple[int, int], times: list[float], end: float) -> None:
+    filled: NDArray[np.float32] = np.ones(vectors, np.float32)
+    with pytest.raises(ValueError, match="must"):
+        QueryFrames(filled, np.array(times), np.ones(len(times), np.float32), 0.0, end, still=False)
