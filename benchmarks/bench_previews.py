@@ -225,7 +225,7 @@ def ratio(ours: Summary, peer: Peer) -> float | None:
 
 
 def kinds_table(all_of_it: Summary, kinds: Mapping[str, Summary]) -> Table:
-    rows = [quality_row(f"{kind[:40]} ({of_kind.videos})", of_kind) for kind, of_kind in kinds.items()]
+    rows = [quality_row(f"{kind.partition(' (')[0]} ({of_kind.videos})", of_kind) for kind, of_kind in kinds.items()]
     rows.append(quality_row(f"all ({all_of_it.videos})", all_of_it))
     head = ("previews, by kind (videos)", "PSNR dB", "5th pct", "SSIM", "5th pct", "bytes a frame")
     return Table(f"{all_of_it.frames} frames of {all_of_it.videos} videos", head, tuple(rows))

@@ -91,7 +91,7 @@ def main(argv: Sequence[str]) -> int:
     if not wanted or set(wanted) - set(PARTS):
         parser.error(f"--parts: choose from {', '.join(PARTS)}")
 
-    files, data = files_to_read(args.files, args.corpus, quick=args.quick)
+    files, data = files_to_read(args.files, args.corpus, quick=args.quick) if set(wanted) != {"keyframes"} else ([], {})
     with libraries.work_folder(args.work) as work:
         indexing = Indexing(work.absolute(), args.codec, args.head)
         measures: dict[str, Callable[[], Part]] = {
@@ -191,7 +191,7 @@ def indexing_part(rounds: Sequence[Round], cpu: Sequence[tuple[float, float]], s
 def measure_keyframes(indexing: Indexing, *, minutes: int, runs: int) -> Part:
     """The generated file, indexed with either sampling in turns; start-up is part of both times."""
     say(f"making a {minutes}-minute 1080p file")
-    path = generated.long_file(indexing.work / f"long-{minutes}min.mp4", seconds=60 * minutes)
+    path = generated.long_file(indexing.work / f"long-{minutes}min.mp4", parts=60 * minutes // generated.ENCODED_S)
     exact, keyframes = [], []
     for number in range(runs):
         say(f"run {number + 1} of {runs}")

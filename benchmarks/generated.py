@@ -11,6 +11,7 @@ from benchmarks import processes
 from vsearch.media.writer import write_video
 
 KEY_FRAMES_S = 10
+ENCODED_S = 20
 
 
 def one_frame_file(path: Path, *, seed: int = 0) -> Path:
@@ -21,36 +22,23 @@ def one_frame_file(path: Path, *, seed: int = 0) -> Path:
     return path
 
 
-def long_file(path: Path, *, seconds: int, width: int = 1920, height: int = 1080, fps: int = 30) -> Path:
-    """A noisy, moving picture in H.264 with a key frame every 10 seconds and none between, `seconds` long.
+def long_file(path: Path, *, parts: int, width: int = 1920, height: int = 1080, fps: int = 30) -> Path:
+    """A noisy, moving picture in H.264 (about 5 Mbit/s), a key frame every 10 seconds, `parts` times `ENCODED_S` long.
 
-    At most a minute is encoded; the rest is the same packets again, which cost a decoder the same. An existing file is
-    kept. Raises BenchmarkError without the ffmpeg command.
+    One part is encoded; the others are the same packets again, which cost a decoder the same. An existing file is kept.
+    Raises BenchmarkError without the ffmpeg command.
     """
     if path.exists():
         return path
-    part_s = min(60, seconds)
     part, unfinished = path.with_name(f"part-{path.name}"), path.with_name(f"unfinished-{path.name}")
-    picture = f"testsrc2=size={width}x{height}:rate={fps},hue=H=t/9,noise=alls=12:allf=t"
-    gop = str(KEY_FRAMES_S * fps)
-    coding = [
-        "-c:v",
-        "libx264",
-        "-preset",
-        "veryfast",
-        "-crf",
-        "23",
-        "-g",
-        gop,
-        "-keyint_min",
-        gop,
-        "-sc_threshold",
-        "0",
-    ]
-    ffmpeg = ["ffmpeg", "-nostdin", "-v", "error", "-y"]
-    processes.run([*ffmpeg, "-f", "lavfi", "-i", picture, "-t", str(part_s), *coding, "-pix_fmt", "yuv420p", part])
-    again = str(-(-seconds // part_s) - 1)
-    processes.run([*ffmpeg, "-stream_loop", again, "-i", part, "-c", "copy", "-t", str(seconds), unfinished])
+    picture = f"testsrc2=size={width}x{height}:rate={fps},hue=H=t/9,noise=alls=8:allf=t"
+    gop = KEY_FRAMES_S * fps
+    coding = (
+        f"-c:v libx264 -preset veryfast -crf 26 -pix_fmt yuv420p -g {gop} -keyint_min {gop} -sc_threshold 0".split()
+    )
+    ffmpeg = ("ffmpeg", "-nostdin", "-v", "error", "-y")
+    processes.run([*ffmpeg, "-f", "lavfi", "-i", picture, "-t", str(ENCODED_S), *coding, part])
+    processes.run([*ffmpeg, "-stream_loop", str(parts - 1), "-i", part, "-c", "copy", unfinished])
     part.unlink()
     unfinished.rename(path)
     return path

@@ -52,8 +52,12 @@ def run(command: Sequence[str | Path], *, memory: MemorySampler | None = None) -
             )
         except OSError as error:
             raise BenchmarkError(f"{command[0]}: {error.strerror}") from error
-        with _watched(process.pid, memory):
-            _, status, usage = os.wait4(process.pid, 0)
+        try:
+            with _watched(process.pid, memory):
+                _, status, usage = os.wait4(process.pid, 0)
+        except BaseException:  # Ctrl-C: nothing is left behind
+            process.kill()
+            raise
         wall_s = time.perf_counter() - began
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:

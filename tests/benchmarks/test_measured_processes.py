@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
+from pathlib import Path
 
+import av
 import pytest
 
+from benchmarks.generated import long_file
 from benchmarks.processes import MemorySampler, run
 from benchmarks.report import BenchmarkError
+from tests.conftest import skip_or_fail
 
 BUSY = "import time; end = time.process_time() + 0.3\nwhile time.process_time() < end: pass"
 MEGABYTES = 60
@@ -43,3 +48,15 @@ def test_a_command_that_fails_is_an_error_with_its_last_words() -> None:
         run((sys.executable, "-c", "import sys; print('no such thing', file=sys.stderr); sys.exit(3)"))
     with pytest.raises(BenchmarkError, match="not-a-program"):
         run(("not-a-program",))
+
+
+def test_the_generated_file_has_its_length_and_key_frames(tmp_path: Path) -> None:
+    if shutil.which("ffmpeg") is None:
+        skip_or_fail("the ffmpeg command is missing")
+    path = long_file(tmp_path / "long.mp4", parts=2, width=64, height=48, fps=5)
+    with av.open(str(path)) as file:
+        packets = [packet for packet in file.demux(video=0) if packet.size]
+    keys = [float(packet.pts * packet.time_base) for packet in packets if packet.is_keyframe]
+    assert len(packets) == 40 * 5
+    assert keys == pytest.approx([0, 10, 20, 30], abs=0.05)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["long.mp4"]
