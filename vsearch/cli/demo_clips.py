@@ -89,7 +89,7 @@ def stranger() -> DemoClip:
 class EditedCopy:
     """A part of a clip after an edit: a query, with where it is from. `speed`: how much faster it plays.
 
-    `expected`: whether the program claims to find it; an edit that it often misses is tried and told, but is no failure.
+    `expected`: whether it has to be found; an edit that is often missed is tried and told, but is no failure.
     """
 
     name: str
