@@ -30,7 +30,6 @@ def outcome(process: DecodeProcess, path: bytes) -> Reading | MediaError:
             assert sum(len(batch.frames) for batch in stream) == len(stream.reading.frame_pts)
             return stream.reading
     except MediaError as error:
-        assert "\n" not in str(error)
         return error
 
 
@@ -57,6 +56,7 @@ def test_made_files_meet_their_expectations(corpus: Path, tmp_path: Path) -> Non
                 continue
             found = outcome(process, os.fsencode(made) + b"/" + base64.b64decode(case["name_b64"]))
             assert not isinstance(found, DecoderCrashError | DecoderStallError), found
+            assert "\n" not in str(found)
             if case["expect"] == "ok":
                 assert isinstance(found, Reading), (case["name"], found)
             elif case["expect"] in ("novideo", "refuse"):

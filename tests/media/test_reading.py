@@ -192,6 +192,19 @@ def test_a_file_that_breaks_off_is_read_as_far_as_it_goes(tmp_path: Path) -> Non
     assert reading.reason
 
 
+@pytest.mark.parametrize("suffix", ["mkv", "webm", "mp4", "avi"])
+@pytest.mark.parametrize("share", [0.5, 0.6, 0.8])
+def test_a_file_cut_anywhere_is_partial(tmp_path: Path, suffix: str, share: float) -> None:
+    codec = {"webm": "libvpx", "avi": "mpeg4"}.get(suffix, "libx264")
+    movflags = {"movflags": "faststart"} if suffix == "mp4" else {}
+    path = tmp_path / f"w.{suffix}"
+    write_stream(path, scene_frames(1, 50, noise=8), codec=codec, container_options=movflags, audio_s=0)
+    assert read(path, ReadConfig())[1].state == "ok"
+    _, reading = read(truncated(path, tmp_path / f"t.{suffix}", share), ReadConfig())
+    assert reading.state == "partial"
+    assert reading.frames_decoded < 50
+
+
 def test_identity_is_of_the_bytes_alone(tmp_path: Path) -> None:
     path = write_stream(tmp_path / "a.mp4", counting_frames(5))
     copy = tmp_path / "b.mp4"

@@ -27,6 +27,7 @@ from vsearch.config import ReadConfig
 from vsearch.errors import MediaError, NoVideoError
 from vsearch.media.facts import container_facts
 from vsearch.media.picture import HDR_TRANSFERS, PictureMaker, orientation
+from vsearch.media.sniff import HEAD_BYTES, matroska_end
 from vsearch.media.source import SourceFile
 from vsearch.records import MediaInfo
 
@@ -54,6 +55,7 @@ _OPTIONS = {
 }
 _FIRST_FRAME_PACKETS = 2000  # without a picture after so many packets of the stream, there is none worth waiting for
 _DEMUX_RETRIES = 16
+_INDEX_TAIL = 64  # entries of an MP4 index that are looked at: the last ones, in decoding order
 _TRANSFERS = {1: "bt709", 4: "gamma22", 5: "gamma28", 6: "smpte170m", 7: "smpte240m", 8: "linear", 11: "iec61966-2-4",
               13: "iec61966-2-1", 14: "bt2020-10", 15: "bt2020-12", 17: "smpte428", **HDR_TRANSFERS}  # fmt: skip
 _PRIMARIES = {1: "bt709", 4: "bt470m", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 8: "film", 9: "bt2020",
@@ -115,6 +117,8 @@ class PyAvReader:
         self._maker = PictureMaker(self.info.rotation, self.info.mirrored, on_white=_is_image(self._container))
         self.first_pts = self._clock.time(first)
         self._first: tuple[av.VideoFrame, int] | None = (first, self.first_pts)
+        if _breaks_off(self._container, self._stream, self._descriptor):
+            self._problems["the file ends before its data does"] = 0
         config, base = self._config, self.info.time_base
         self._start_pts = self.first_pts + round(Fraction(config.start_s or 0) / base)
         self._end_pts = None if config.end_s is None else self.first_pts + round(Fraction(config.end_s) / base)
@@ -230,8 +234,8 @@ class PyAvReader:
         last = self._last_raw_pts
         unseen = 0 if last is None or self._end_pts is not None else sum(pts > last for pts in self._packet_pts)
         if unseen:
-            problems["packets at the end gave no picture"] = unseen
-        return "; ".join(f"{count} {what}" for what, count in problems.items()) or None
+            problems["packets at the end without a picture"] = unseen
+        return "; ".join(f"{what}: {count}" if count else what for what, count in problems.items()) or None
 
     def close(self) -> None:
         self._container.close()
@@ -317,6 +321,19 @@ def _video_stream(container: InputContainer, display: str) -> VideoStream:
     if stream.codec_context is None:
         raise NoVideoError(f"{display}: its video is in a format that has no decoder here")
     return stream
+
+
+def _breaks_off(container: InputContainer, stream: VideoStream, descriptor: int) -> bool:
+    """Whether data is missing at the end of the file, by the structure of the two containers that would not say so.
+
+    An MP4 index that points behind the end, a Matroska segment that is longer than the file.
+    """
+    size = os.fstat(descriptor).st_size
+    names = container.format.name.split(",")
+    if "mov" in names:
+        entries = stream.index_entries
+        return any(entry.pos + entry.size > size for entry in entries[max(0, len(entries) - _INDEX_TAIL) :])
+    return "matroska" in names and (matroska_end(os.pread(descriptor, HEAD_BYTES, 0)) or 0) > size
 
 
 def _is_image(container: InputContainer) -> bool:

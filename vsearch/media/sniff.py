@@ -1,4 +1,4 @@
-"""Files that name other files or addresses, recognised by their first bytes, whatever their name says. Pure."""
+"""What a file's first bytes tell, whatever its name says: a list of other files, and where it should end. Pure."""
 
 from __future__ import annotations
 
@@ -33,3 +33,29 @@ def refused_kind(head: bytes) -> str | None:
         rest = b"\n".join(line for line in text.splitlines() if not line.startswith(b"#")).lstrip()
         return refused_kind(rest) if rest and rest != head else None
     return None
+
+
+def matroska_end(head: bytes) -> int | None:
+    """Where a Matroska or WebM file that begins with `head` ends by its own account; None: it does not say."""
+    if head[:4] != b"\x1a\x45\xdf\xa3":
+        return None
+    header = _element_size(head, 4)
+    if header is None:
+        return None
+    segment = header[1] + header[0]
+    if head[segment : segment + 4] != b"\x18\x53\x80\x67":
+        return None
+    body = _element_size(head, segment + 4)
+    return None if body is None else body[1] + body[0]
+
+
+def _element_size(head: bytes, at: int) -> tuple[int, int] | None:
+    """(size of an EBML element, where its body begins) from the size field at `at`; None where it is open or cut."""
+    if at >= len(head) or head[at] == 0:
+        return None
+    length = 9 - head[at].bit_length()
+    if at + length > len(head):
+        return None
+    mask = (1 << 7 * length) - 1
+    size = int.from_bytes(head[at : at + length], "big") & mask
+    return None if size == mask else (size, at + length)
