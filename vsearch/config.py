@@ -20,8 +20,8 @@ DEVICES = ("auto", "cpu", "cuda")
 class ReadConfig:
     """How a file is decoded and sampled.
 
-    `start_s` and `end_s` limit a query to a range (None: to the ends). `stall_s`: a decoding process that shows no progress
-    for so long is killed. `memory_bytes`: the most address space that it may take beyond its start.
+    `start_s` and `end_s` limit a query to a range (None: to the ends). `stall_s`: a decoding process that shows no
+    progress for so long is killed. `memory_bytes`: the most address space that it may take beyond its start.
     """
 
     fps: Fraction = Fraction(1)

@@ -17,8 +17,8 @@
     ├── UnavailableError   a package or device that is not here
     └── InterruptedRunError  stopped by the user: exit status 130
 
-Every class carries a permanent string code, shown in JSON. Messages name the file, what was expected, what was found, and
-what to do next.
+Every class carries a permanent string code, shown in JSON. Messages name the file, what was expected, what was found,
+and what to do next.
 """
 
 

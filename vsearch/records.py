@@ -39,7 +39,7 @@ def seconds(pts: int, start_pts: int, time_base: Fraction) -> float:
 
 
 def display_path(path: bytes) -> str:
-    """A path for people: UTF-8, whatever is invalid, unprintable or turns the writing direction escaped (`\\n`, `\\xff`)."""
+    """A path for people: UTF-8; what is invalid, unprintable or turns the writing direction escaped (`\\n`)."""
     text = path.decode("utf-8", "backslashreplace")
     if text.isprintable():
         return text
@@ -56,8 +56,8 @@ class ContainerFacts:
     """What the container says about a recording, kept as it was claimed at the first reading.
 
     `recorded_at` is ISO 8601, with its zone where the container gives one. `timecode` is `HH:MM:SS:FF` (`;` before the
-    frames when drop-frame); `timecode_rate` its frames a second. `tags` holds every other tag, container and stream, cut
-    to 64 KB of JSON.
+    frames when drop-frame); `timecode_rate` its frames a second. `tags` holds every other tag, container and stream,
+    cut to 64 KB of JSON.
     """
 
     recorded_at: str | None = None
@@ -75,9 +75,10 @@ class ContainerFacts:
 class MediaInfo:
     """What a file's header says about its video stream.
 
-    `width` and `height` are the stored pixels; `display_aspect` is width over height as people see it, after pixel aspect
-    and rotation. `rotation` is clockwise degrees (0, 90, 180, 270) to apply, `mirrored` a horizontal flip applied before it.
-    `claimed_*` come from headers and may lie or be absent. `still`: an image container with one frame.
+    `width` and `height` are the stored pixels; `display_aspect` is width over height as people see it, after pixel
+    aspect and rotation. `rotation` is clockwise degrees (0, 90, 180, 270) to apply, `mirrored` a horizontal flip
+    applied before it. `claimed_*` come from headers and may lie or be absent. `still`: an image container with one
+    frame.
     """
 
     container: str
@@ -108,7 +109,7 @@ class MediaInfo:
 
 @dataclass(frozen=True, slots=True)
 class ContentIdentity:
-    """What makes a video itself, whatever its path: length in bytes, a hash of head, middle and tail, the full blake2b-256."""
+    """What makes a video itself, whatever its path: length, a hash of head, middle and tail, the full blake2b-256."""
 
     size_bytes: int
     quick_hash: bytes
@@ -141,7 +142,7 @@ class PathSighting:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FrameBatch:
-    """Consecutive sampled frames of one video. frames: (T, 3, H, W) uint8, RGB, display orientation; pts: (T,) int64."""
+    """Consecutive sampled frames of one video. frames: (T, 3, H, W) uint8 RGB, display orientation; pts: (T,) int64."""
 
     frames: NDArray[np.uint8]
     pts: NDArray[np.int64]
@@ -171,7 +172,8 @@ class Shot:
 class Clip:
     """A stored interval inside one shot, [start_pts, end_pts): what a hit points at and what is clustered.
 
-    `psnr_db` and `ssim` compare the preview with the sampled frames; `low_information`: no frame in it can be told apart.
+    `psnr_db` and `ssim` compare the preview with the sampled frames; `low_information`: no frame in it can be told
+    apart.
     """
 
     start_pts: int
@@ -186,8 +188,8 @@ class Clip:
 class Reading:
     """What one complete pass over a file found, beside the sampled frames.
 
-    `end_pts` is where the last frame ends. `state` is "ok" or "partial" (then `reason` says why). `frames_decoded` counts
-    every decoded frame; `frame_pts` are the sampled ones, ascending.
+    `end_pts` is where the last frame ends. `state` is "ok" or "partial" (then `reason` says why). `frames_decoded`
+    counts every decoded frame; `frame_pts` are the sampled ones, ascending.
     """
 
     info: MediaInfo
@@ -246,8 +248,8 @@ class CodedChunk:
 class EmbeddingBlock:
     """Embeddings of up to 4,096 consecutive sampled frames, quantised.
 
-    vectors: (n, d) int8; the unit vector is `vectors * scale`, renormalised. low_information: (n,) bool, True for frames
-    that are never searched.
+    vectors: (n, d) int8; the unit vector is `vectors * scale`, renormalised. low_information: (n,) bool, True for
+    frames that are never searched.
     """
 
     head_id: str
