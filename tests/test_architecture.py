@@ -104,8 +104,8 @@ def test_error_codes_are_unique_and_exit_statuses_are_known() -> None:
 
 
 def test_every_package_of_the_program_is_in_the_wheel() -> None:
-    scripts = ROOT / "vsearch" / "db" / "migrations" / "versions"  # package data, run by Alembic
-    packages = {path.parent for path in (ROOT / "vsearch").rglob("*.py")} - {scripts}
+    scripts = {ROOT / "vsearch" / "db" / "migrations" / name for name in ("", "versions")}  # package data, for Alembic
+    packages = {path.parent for path in (ROOT / "vsearch").rglob("*.py")} - scripts
     assert [str(package) for package in packages if not (package / "__init__.py").exists()] == []
 
 
