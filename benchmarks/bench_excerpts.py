@@ -15,7 +15,7 @@ from typing import Any
 
 from benchmarks import datasets, libraries, report
 from benchmarks.datasets import Video
-from benchmarks.excerpts import CRF, LENGTH_S, SCALE, Cut, Excerpt, Split, choose, write_excerpt
+from benchmarks.excerpts import CRF, LENGTH_S, SCALE, Excerpt, Split, choose, write_excerpt
 from benchmarks.report import BenchmarkError, Goal, Report, Table, percentile, say, spread
 from benchmarks.score_excerpts import (
     Answer,
@@ -79,39 +79,41 @@ def ask_all(library: Library, split: Split, work: Path) -> tuple[float, list[Ans
     folder = work / "queries"
     folder.mkdir(exist_ok=True)
     say(f"encoding {len(split.inside) + len(split.outside)} excerpts")
-    inside = [write(cut, folder, f"in-{number:03d}") for number, cut in enumerate(split.inside)]
-    outside = [write(cut, folder, f"out-{number:03d}") for number, cut in enumerate(split.outside)]
+    cuts = (*split.inside, *split.outside)
+    excerpts = [write_excerpt(cut, folder / f"{number:03d}.mp4") for number, cut in enumerate(cuts)]
     known = {str(video.path): video for video in split.library}
     say("searching")
-    _, first_s = search(library, inside[0], known, min_similarity=None)
-    return first_s, [ask(library, one, known) for one in inside], [ask(library, one, known) for one in outside]
-
-
-def write(cut: Cut, folder: Path, name: str) -> Excerpt:
-    return write_excerpt(cut, folder / f"{name}.mp4")
-
-
-def ask(library: Library, excerpt: Excerpt, known: Mapping[str, Video]) -> Answer:
-    """The answer to one excerpt, at the default floor (timed) and without one."""
-    hits, elapsed_s = search(library, excerpt, known, min_similarity=None)
-    unlimited, _ = search(library, excerpt, known, min_similarity=0.0)
-    return Answer(excerpt.video, excerpt.start_s, excerpt.end_s, hits, unlimited, elapsed_s)
+    ((_, first_s),) = search(library, excerpts[:1], known, min_similarity=None)
+    floored = search(library, excerpts, known, min_similarity=None)
+    unlimited = search(library, excerpts, known, min_similarity=0.0)
+    answers = [
+        Answer(excerpt.video, excerpt.start_s, excerpt.end_s, hits, without, elapsed_s)
+        for excerpt, (hits, elapsed_s), (without, _) in zip(excerpts, floored, unlimited, strict=True)
+    ]
+    return first_s, answers[: len(split.inside)], answers[len(split.inside) :]
 
 
 def search(
-    library: Library, excerpt: Excerpt, known: Mapping[str, Video], *, min_similarity: float | None
-) -> tuple[tuple[Found, ...], float]:
-    """Hits and seconds. Raises BenchmarkError when the query can't be read or a hit names no video of the library."""
+    library: Library, excerpts: Sequence[Excerpt], known: Mapping[str, Video], *, min_similarity: float | None
+) -> list[tuple[tuple[Found, ...], float]]:
+    """Hits and seconds of each excerpt, in one call that asks for one after the other.
+
+    Raises BenchmarkError when a query can't be read or a hit names no video of the library.
+    """
+    results = library.search([excerpt.path for excerpt in excerpts], k=HITS, min_similarity=min_similarity)
+    answered = []
     began = time.perf_counter()
-    (result,) = library.search([excerpt.path], k=HITS, min_similarity=min_similarity)
-    elapsed_s = time.perf_counter() - began
-    if result.error is not None:
-        raise BenchmarkError(f"{excerpt.path}: {result.error}")
-    unknown = [hit.video for hit in result.hits if hit.video not in known]
-    if unknown:
-        raise BenchmarkError(f"{excerpt.path}: found {unknown[0]}, which was not indexed")
-    found = tuple(Found(known[hit.video], hit.start_s, hit.end_s, hit.similarity) for hit in result.hits)
-    return found, elapsed_s
+    for result in results:
+        elapsed_s = time.perf_counter() - began
+        if result.error is not None:
+            raise BenchmarkError(f"{result.query}: {result.error}")
+        unknown = [hit.video for hit in result.hits if hit.video not in known]
+        if unknown:
+            raise BenchmarkError(f"{result.query}: found {unknown[0]}, which was not indexed")
+        hits = tuple(Found(known[hit.video], hit.start_s, hit.end_s, hit.similarity) for hit in result.hits)
+        answered.append((hits, elapsed_s))
+        began = time.perf_counter()
+    return answered
 
 
 def summary(

@@ -14,6 +14,9 @@ from vsearch._version import __version__
 
 ROOT = Path(__file__).resolve().parents[1]
 
+# Of the last minute when the program started: later it would tell of the measurement itself.
+_LOAD_BEFORE = round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
+
 # What it is called here: the distributions that may have brought it, the first one installed counts.
 PACKAGES = {
     "torch": ("torch",),
@@ -33,13 +36,13 @@ def commit() -> dict[str, Any]:
 
 
 def machine() -> dict[str, Any]:
-    """Cores, CPU model, memory, and how busy the machine was before the run (load average of the last minute)."""
+    """Cores, CPU model, memory, and how busy the machine was before the run (load average)."""
     return {
         "cores": available_cores(),
         "cpu": _field(Path("/proc/cpuinfo"), "model name") or platform.processor() or platform.machine(),
         "memory_bytes": _memory_bytes(),
         "platform": platform.platform(),
-        "load_average": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
+        "load_average_before": _LOAD_BEFORE,
     }
 
 
