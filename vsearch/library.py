@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import groupby
 from pathlib import Path
 from types import TracebackType
@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from vsearch.search.rank import Match
 
 PathLike = Path | str
+FOOTAGE_KEPT = 64  # videos whose tables and last latents stay at hand while a page is drawn
 
 
 @dataclass(frozen=True, slots=True)
@@ -384,9 +385,7 @@ class Library:
             video_id = store.resolve(target)
             return Excerpt(self._footage(video_id), start_s or 0.0, end_s, f"v{video_id}")
         record = store.clip(int(number[1]))
-        excerpt = self._clip_excerpt(record)
-        if excerpt is None:
-            raise InputError(f"v{record.video_id}: the library holds no pictures of it that can be decoded")
+        excerpt = _clip_excerpt(record, self._footage(record.video_id))
         return replace(
             excerpt,
             start_s=excerpt.start_s if start_s is None else start_s,
@@ -471,25 +470,16 @@ class Library:
     def _write_cluster_report(self, report: Path, groups: Sequence[Sequence[ClipRecord]]) -> None:
         from vsearch.render.reports import CLIPS_DRAWN, Group, write_cluster_report
 
+        footage = lru_cache(FOOTAGE_KEPT)(self._footage_or_none)
         drawn = [
             Group(
-                number, len(clips), [e for clip in clips[:CLIPS_DRAWN] if (e := self._clip_excerpt(clip)) is not None]
+                number,
+                len(clips),
+                [_clip_excerpt(clip, found) for clip in clips[:CLIPS_DRAWN] if (found := footage(clip.video_id))],
             )
             for number, clips in enumerate(groups, 1)
         ]
         write_cluster_report(report, drawn, library=str(self.folder))
-
-    def _clip_excerpt(self, clip: ClipRecord) -> Excerpt | None:
-        """A clip as it can be drawn; None without pictures."""
-        from vsearch.render.frames import Excerpt
-
-        footage = self._footage_or_none(clip.video_id)
-        if footage is None:
-            return None
-        first, stop = (
-            seconds(pts, footage.start_pts, footage.time_base) for pts in (clip.clip.start_pts, clip.clip.end_pts)
-        )
-        return Excerpt(footage, first, stop, f"c{clip.id}")
 
     # ------------------------------------------------------------------------------------------------ what there is
 
@@ -666,6 +656,16 @@ def _range_pts(timeline: Timeline, clip: Clip | None, read: ReadConfig) -> tuple
     if not ((timeline.pts >= start) & (timeline.pts < end)).any():
         raise InputError(f"v{timeline.video_id} has no stored frame in the range that was asked for")
     return start, end
+
+
+def _clip_excerpt(clip: ClipRecord, footage: Footage) -> Excerpt:
+    """A clip as it can be drawn."""
+    from vsearch.render.frames import Excerpt
+
+    first, stop = (
+        seconds(pts, footage.start_pts, footage.time_base) for pts in (clip.clip.start_pts, clip.clip.end_pts)
+    )
+    return Excerpt(footage, first, stop, f"c{clip.id}")
 
 
 def _chunks_among(chunks: Sequence[CodedChunk], numbers: NDArray[np.int64]) -> Iterator[CodedChunk]:

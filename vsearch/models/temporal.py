@@ -103,10 +103,11 @@ class TemporalCodec:
         out = np.empty((t, 3, h * BLOCK, w * BLOCK), np.uint8)
         with torch.inference_mode():
             for start in range(0, t, BATCH):
-                batch = torch.from_numpy(_padded(latents.values[start : start + BATCH])).to(self._device)
+                # Not padded: what a picture's last bit is decides nothing.
+                batch = torch.from_numpy(latents.values[start : start + BATCH]).to(self._device)
                 pixels = self._decoder(batch.float().contiguous(memory_format=torch.channels_last))
                 rgb = ((pixels + 0.5) * 255.0).round().clamp(0, 255).to(torch.uint8).contiguous().cpu().numpy()
-                out[start : start + BATCH] = rgb[: t - start]
+                out[start : start + BATCH] = rgb
         return out
 
     def _check(self, latents: Latents) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice
@@ -74,13 +74,25 @@ class Picture:
 
 
 def chunk_source(load_chunks: ChunkLoader, codec: LatentCodec) -> LatentSource:
-    """Latents out of coded chunks. The source raises LatentError when a frame is in none of the chunks."""
+    """Latents out of coded chunks. The source raises LatentError when a frame is in none of the chunks.
+
+    It keeps the last chunk that it unpacked: neighbouring clips of one video often share it.
+    """
+    kept: dict[int, Latents] = {}
+
+    def unpack(some: Sequence[CodedChunk]) -> list[Latents]:
+        missing = [chunk for chunk in some if chunk.first_frame not in kept]
+        fresh = dict(zip((c.first_frame for c in missing), codec.unpack_many([c.data for c in missing]), strict=True))
+        unpacked = [kept[c.first_frame] if c.first_frame in kept else fresh[c.first_frame] for c in some]
+        kept.clear()
+        kept[some[-1].first_frame] = unpacked[-1]
+        return unpacked
 
     def latents(numbers: NDArray[np.int64]) -> Iterator[Latents]:
         chunks = iter(load_chunks(numbers))
         found = 0
         while some := list(islice(chunks, CHUNKS_AT_ONCE)):
-            for chunk, unpacked in zip(some, codec.unpack_many([chunk.data for chunk in some]), strict=True):
+            for chunk, unpacked in zip(some, unpack(some), strict=True):
                 last = chunk.first_frame + chunk.n_frames
                 wanted = numbers[(numbers >= chunk.first_frame) & (numbers < last)] - chunk.first_frame
                 if len(unpacked) != chunk.n_frames:
