@@ -1,0 +1,25 @@
+"""Chunks that were written once must decode for ever, to the same integers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vsearch.models import load_codec, read_model_id
+
+OLD = sorted((Path(__file__).parents[1] / "data").glob("*/chunk.bin"))
+
+
+@pytest.mark.parametrize("chunk", OLD, ids=lambda path: path.parent.name)
+def test_a_chunk_kept_from_earlier_decodes_to_the_latents_kept_with_it(chunk: Path) -> None:
+    codec = load_codec(chunk.parent / "model")
+    expected = np.load(chunk.parent / "latents.npy", allow_pickle=False)
+    assert np.array_equal(codec.unpack(chunk.read_bytes()).values, expected)
+
+
+def test_the_first_codec_has_such_a_chunk_and_its_model_keeps_its_identity() -> None:
+    assert read_model_id(Path(__file__).parents[1] / "data" / "temporal-1" / "model") == (
+        "92d92a784a00a9ff7064d38c0c493a098b6cf4b22652ac69df44b486691e8dfd"
+    )
