@@ -18,11 +18,11 @@ from vsearch.training.data import PackedEntry, PackedFrames
 from vsearch.training.embedding import HeadRecipe
 
 EXCERPT_FRAMES = 5
-QUANTILE = 0.9
+QUANTILE = 0.8
 
 
 def measure_floor(head: GemHead, recipe: HeadRecipe) -> float:
-    """The 90th percentile, over five-second excerpts, of the best similarity that any unrelated video reaches.
+    """The 80th percentile, over five-second excerpts, of the best similarity that any unrelated video reaches.
 
     Unrelated: of another scene. The similarity of a pair is the best mean cosine along one constant offset at one
     frame a second, as the search aligns it.
