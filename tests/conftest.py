@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,6 +30,12 @@ def corpus() -> Path:
     return folder
 
 
+def pytest_sessionstart(session: pytest.Session) -> None:
+    # A shell's background jobs ignore Ctrl-C, and so would the programs that tests start and interrupt.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.get_closest_marker("gpu"):
         torch = pytest.importorskip("torch")
@@ -42,7 +49,19 @@ def expects_errors() -> None:
 
 
 @pytest.fixture(autouse=True)
-def _no_errors_logged(request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+def _logging_as_it_was() -> Iterator[None]:
+    """The command line sets up the program's logger; run inside a test, it must not do so for the tests after it."""
+    log = logging.getLogger("vsearch")
+    handlers, propagate, level = list(log.handlers), log.propagate, log.level
+    yield
+    log.handlers[:], log.propagate = handlers, propagate
+    log.setLevel(level)
+
+
+@pytest.fixture(autouse=True)
+def _no_errors_logged(
+    request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture, _logging_as_it_was: None
+) -> Iterator[None]:
     yield
     errors = [record.getMessage() for record in caplog.get_records("call") if record.levelno >= logging.ERROR]
     if errors and "expects_errors" not in request.fixturenames:
