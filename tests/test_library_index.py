@@ -75,6 +75,20 @@ def test_a_file_moved_by_copying_is_recognised_by_its_content(library: Library, 
     assert [path["path"] for path in library.info("v1")["paths"]] == [str(archive / "b.mp4")]
 
 
+@pytest.mark.parametrize("workers", [1, 4])
+def test_files_that_exchange_their_names_are_all_still_there(library: Library, tmp_path: Path, workers: int) -> None:
+    names = ["a.mp4", "b.mp4", "c.mp4", "d.mp4"]
+    archive = archives.make_archive(tmp_path / "videos", names)
+    config = replace(CONFIG, workers=workers)
+    counts(library, archive, config=config)
+    contents = [(archive / name).read_bytes() for name in names]
+    for name, content in zip(names, [*contents[1:], contents[0]], strict=True):
+        (archive / name).write_bytes(content)
+    assert sum(counts(library, archive, config=config).values()) == len(names)
+    assert counts(library, archive, config=config) == {"unchanged": len(names)}
+    assert len(library.list()) == len(names)
+
+
 def test_a_touched_file_is_unchanged_and_a_changed_one_keeps_its_id(library: Library, tmp_path: Path) -> None:
     archive = archives.make_archive(tmp_path / "videos", ["a.mp4", "b.mp4"])
     counts(library, archive)

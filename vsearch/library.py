@@ -326,7 +326,9 @@ class Library:
         paths = store.paths([match.video_id for match in matches])
         timelines = store.timelines([match.video_id for match in matches])
         hits = []
-        for rank, match in enumerate(matches, 1):
+        # Another process may have removed a video since the index was read.
+        there = [match for match in matches if paths.get(match.video_id) and match.video_id in timelines]
+        for rank, match in enumerate(there, 1):
             segment, timeline, path = match.segment, timelines[match.video_id], paths[match.video_id][0]
             start, end = (timeline.start_pts + round(s / timeline.time_base) for s in (segment.start_s, segment.end_s))
             clip = store.clip_at(match.video_id, start, end)

@@ -8,12 +8,14 @@ import subprocess
 import sys
 
 import pytest
+import typer
 
 from tests.cli.runner import vsearch
 from tests.cli.schemas import CLI_PAGE
+from vsearch.cli.app import app
 
 HEAVY = ("torch", "faiss", "av", "decord", "sqlalchemy", "alembic", "numpy", "PIL", "jinja2", "sklearn", "rich")
-COMMANDS = ("index", "search", "preview", "cluster", "list", "info", "remove", "train", "demo")
+COMMANDS = tuple(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
 LEAVES = (*(name for name in COMMANDS if name != "train"), "train codec", "train embedding", "train pack")
 
 

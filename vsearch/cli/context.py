@@ -46,8 +46,6 @@ VerboseOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, for programs.")]
 
-LIBRARY_COMMANDS = ("index", "search", "preview", "cluster", "list", "info", "remove")
-
 log = logging.getLogger("vsearch")
 
 
@@ -72,7 +70,11 @@ def shared_options(
 ) -> None:
     """Options given before the command hold for it as if they were given after it."""
     given = {"library": library, "database": database, "verbose": verbose}
-    ctx.default_map = {command: {k: v for k, v in given.items() if v} for command in LIBRARY_COMMANDS}
+    commands = getattr(ctx.command, "commands", {})
+    ctx.default_map = {
+        name: {k: v for k, v in given.items() if v and k in {parameter.name for parameter in command.params}}
+        for name, command in commands.items()
+    }
     configure_logging(verbose)
 
 

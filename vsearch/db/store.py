@@ -513,6 +513,8 @@ class Store:
 
     def clip(self, clip_id: int) -> ClipRecord:
         """Raises InputError when there is no such clip."""
+        if clip_id >= 1 << 63:
+            raise InputError(f"there is no clip c{clip_id}")
         with self._database.read() as connection:
             row = connection.execute(select(ClipRow.__table__).where(ClipRow.id == clip_id)).first()
         if row is None:

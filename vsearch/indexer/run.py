@@ -152,11 +152,18 @@ class _Run:
         done = 0
         try:
             with Pipeline(self._store, self._config, self._models(), self._known.outdated, self._progress) as pipeline:
-                for outcome in pipeline.outcomes(candidates):
-                    self._commit(outcome)
-                    pipeline.settled(outcome)
-                    done += 1
-                    self._progress.advance(files=1, bytes_=outcome.candidate.sighting.stamp.size_bytes)
+                waiting = list(candidates)
+                while waiting:
+                    again = []
+                    for outcome in pipeline.outcomes(waiting):
+                        settled = self._commit(outcome)
+                        pipeline.settled(outcome)
+                        if not settled:
+                            again.append(outcome.candidate)
+                            continue
+                        done += 1
+                        self._progress.advance(files=1, bytes_=outcome.candidate.sighting.stamp.size_bytes)
+                    waiting = again
         except KeyboardInterrupt as interrupt:
             done_of = f"{done:,} of {counted(len(candidates), 'file')}"
             raise InterruptedRunError(
@@ -165,14 +172,15 @@ class _Run:
         finally:
             self._progress.finish()
 
-    def _commit(self, outcome: Outcome) -> None:
-        """Write what became of a file, in one transaction."""
+    def _commit(self, outcome: Outcome) -> bool:
+        """Write what became of a file, in one transaction. False when it has to be read after all."""
         if outcome.error is not None:
             self._commit_failure(outcome.candidate, outcome.error)
         elif outcome.video is not None:
             self._commit_video(outcome.candidate, outcome.video)
         elif outcome.full_hash is not None:
-            self._commit_path(outcome.candidate, outcome.full_hash)
+            return self._commit_path(outcome.candidate, outcome.full_hash)
+        return True
 
     def _commit_failure(self, candidate: Candidate, error: VsearchError) -> None:
         reason = str(error).removeprefix(f"{display_path(candidate.absolute)}: ")
@@ -196,16 +204,20 @@ class _Run:
         self._tally.count(video)
         logger.info("indexed %s", candidate.sighting.display)
 
-    def _commit_path(self, candidate: Candidate, full_hash: bytes) -> None:
-        """A file whose content is known: touched, moved, or a copy."""
+    def _commit_path(self, candidate: Candidate, full_hash: bytes) -> bool:
+        """A file whose content is known: touched, moved, or a copy.
+
+        False when it is known no more: files that exchanged their names overwrite each other's last path, and the file
+        with the same content that this one waited for may have failed.
+        """
         video_id = self._store.video_by_full_hash(full_hash)
         if video_id is None:
-            raise InputError(f"{candidate.sighting.display}: its video was removed while it was read; run it again")
+            return False
         known = self._known.paths.get(candidate.key)
         if known is not None and known.video_id == video_id:
             self._store.touch_paths([candidate.sighting])
             self._tally.unchanged += 1
-            return
+            return True
         gone = next((path for path in self._store.paths([video_id])[video_id] if self._is_gone(path)), None)
         moved_from = (gone.sighting.volume, gone.sighting.path) if gone is not None else None
         self._store.add_path(video_id, candidate.sighting, moved_from=moved_from)
@@ -213,6 +225,7 @@ class _Run:
             self._tally.copies += 1
         else:
             self._tally.unchanged += 1
+        return True
 
     def _is_gone(self, path: PathRecord) -> bool:
         """Whether a known path is certainly not there any more: its volume is mounted, and the path is not on it."""
@@ -310,11 +323,12 @@ class Pipeline:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stop.set()
+        self._pool.shutdown(wait=False, cancel_futures=True)  # first, so that nobody takes another file meanwhile
         with self._lock:
             decoders = list(self._decoders)
         for decoder in decoders:
             decoder.close()
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._pool.shutdown(wait=True)
 
     def outcomes(self, candidates: Sequence[Candidate]) -> Iterator[Outcome]:
         """What became of each file, as it gets ready. Call `settled` with each before asking for the next."""
@@ -357,6 +371,8 @@ class Pipeline:
     def _work(self, candidate: Candidate) -> Outcome:
         """Read one file, in a thread of the pool. Whatever is wrong with it costs this file only."""
         full_hash: bytes | None = None
+        if self._stop.is_set():
+            raise _StoppedError
         self._progress.file(candidate.sighting.display)
         try:
             with self._decoder().read(candidate.absolute, self._config.read) as stream:

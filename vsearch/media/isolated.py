@@ -86,6 +86,14 @@ class _Child:
                 continue
         return False
 
+    def _wake(self) -> None:
+        """Whoever still waits for a message learns that none will come."""
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._messages.get_nowait()
+        with contextlib.suppress(queue.Full):
+            self._messages.put_nowait(None)
+
     def send(self, kind: bytes, fields: dict[str, Any]) -> None:
         """Raises OSError when the child is gone."""
         wire.send(self._requests, kind, fields)
@@ -127,6 +135,7 @@ class _Child:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._wake()
         self._replies.close()
         self._log.close()
 
