@@ -151,9 +151,9 @@ def output_path(name: str, args: argparse.Namespace) -> Path:
 
 
 def told(args: argparse.Namespace, *names: str) -> dict[str, Any]:
-    """These options as they were given, JSON-ready."""
+    """These options as they were given, JSON-ready; files by name alone, since other machines keep them elsewhere."""
     values = {name: getattr(args, name) for name in names}
-    return {name: str(value) if isinstance(value, Path) else value for name, value in values.items()}
+    return {name: value.name if isinstance(value, Path) else value for name, value in values.items()}
 
 
 def say(text: str) -> None:
