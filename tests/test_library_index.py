@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
@@ -273,11 +274,24 @@ def test_a_run_that_was_killed_is_finished_by_a_run_without_a_path(library: Libr
     counts(library, archive / "a.mp4")
     with Store.open(tmp_path / "library", writable=True) as store:
         finished = store.runs()[-1].arguments
-        from base64 import b64encode
-
         store.start_run({**finished, "paths_b64": [b64encode(bytes(archive)).decode()], "volume": None}, {})
     assert counts(library) == {"indexed": 1, "unchanged": 1}
     assert counts(library) == {}
+
+
+def test_a_folder_of_a_killed_run_that_is_gone_is_named_once_and_blocks_nothing(
+    library: Library, tmp_path: Path
+) -> None:
+    archive = archives.make_archive(tmp_path / "videos", ["a.mp4", "b.mp4"])
+    counts(library, archive / "a.mp4")
+    with Store.open(tmp_path / "library", writable=True) as store:
+        finished = store.runs()[-1].arguments
+        for folder in (tmp_path / "gone", archive):
+            store.start_run({**finished, "paths_b64": [b64encode(bytes(folder)).decode()], "volume": None}, {})
+    report = library.index([], CONFIG)
+    assert (report.indexed, report.unchanged, report.exit_status) == (1, 1, 1)
+    assert [problem for problem in report.problems if "gone" in problem]
+    assert library.index([], CONFIG).exit_status == 0
 
 
 def test_removed_videos_are_gone_and_come_back_under_new_ids(library: Library, tmp_path: Path) -> None:

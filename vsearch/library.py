@@ -141,16 +141,24 @@ class Library:
         InterruptedRunError after Ctrl-C: what was finished is kept, and the same call goes on from there.
         """
         from vsearch.indexer.report import IndexReport
+        from vsearch.indexer.run import start_log
 
         config = config or IndexConfig()
         if self._reader is None:
             _check_first_paths(paths)
+        start_log(log)
         with self._writing() as store:
             unfinished = store.runs(unfinished=True)
             asked = [([_absolute(path) for path in paths], config)] if paths else _resumed(unfinished, config)
             report = IndexReport()
             for roots, wanted in asked:
-                report = report.plus(self._index(store, roots, wanted, progress=progress, log=log))
+                try:
+                    report = report.plus(self._index(store, roots, wanted, progress=progress, log=log))
+                except InputError as error:
+                    if paths:
+                        raise
+                    # A folder of an interrupted run is gone: say so, and go on with the other runs.
+                    report = report.plus(IndexReport(problems=(str(error),), exit_status=1))
             done = [_arguments(roots, wanted) for roots, wanted in asked]
             for run in unfinished:
                 if run.arguments in done or not paths:

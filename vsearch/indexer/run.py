@@ -17,10 +17,10 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TextIO
+from typing import Self, TextIO, cast
 
 from vsearch.config import IndexConfig
-from vsearch.db.records import PathRecord
+from vsearch.db.records import PathRecord, join_path
 from vsearch.db.store import Store
 from vsearch.errors import InputError, InterruptedRunError, MediaError, UnavailableError, VsearchError
 from vsearch.extract import FrameStream, extract_stream
@@ -97,7 +97,7 @@ class _Run:
         self._log = _open_log(log)
         self._tally = _Tally()
         self._known = Knowledge()
-        self._scanned: set[str] = set()
+        self._mounts: dict[str, bytes] = {}  # where the volumes of this run's files are mounted now
 
     def __enter__(self) -> Self:
         return self
@@ -113,7 +113,7 @@ class _Run:
         self._progress.start("scanning")
         found = scan(paths, library=library, volume=self._config.volume)
         self._progress.finish()
-        self._scanned = {candidate.sighting.volume for candidate in found.candidates}
+        self._mounts = {candidate.sighting.volume: candidate.sighting.mount for candidate in found.candidates}
         self._known = gather(self._store, found.roots, found.candidates, self._config)
         problems = list(named_problems(self._store, found))
         plan = make_plan(found.candidates, self._known, retry=self._config.retry)
@@ -229,7 +229,10 @@ class _Run:
 
     def _is_gone(self, path: PathRecord) -> bool:
         """Whether a known path is certainly not there any more: its volume is mounted, and the path is not on it."""
-        here = path.sighting.volume in self._scanned or volume_of(path.sighting.mount).identity == path.sighting.volume
+        mount = self._mounts.get(path.sighting.volume)
+        if mount is not None:
+            return not os.path.lexists(join_path(mount, path.sighting.path))
+        here = volume_of(path.sighting.mount).identity == path.sighting.volume
         return here and not os.path.lexists(path.absolute)
 
     def _report(self, plan: Plan, problems: list[str], elapsed_s: float) -> IndexReport:
@@ -464,8 +467,15 @@ def named_problems(store: Store | None, found: Scan) -> Iterator[str]:
             raise InputError(f"{display_path(root)}: no such file or folder")
 
 
-def _open_log(log: Path | None) -> TextIO | None:
+def start_log(log: Path | None) -> None:
+    """Empty the log file, to which the runs of one command then add. Raises InputError when it can't be written."""
+    log_file = _open_log(log, "w")
+    if log_file is not None:
+        log_file.close()
+
+
+def _open_log(log: Path | None, mode: str = "a") -> TextIO | None:
     try:
-        return log.open("w", encoding="utf-8") if log is not None else None
+        return cast(TextIO, log.open(mode, encoding="utf-8")) if log is not None else None
     except OSError as error:
         raise InputError(f"{log}: the log can't be written: {error.strerror}") from error
