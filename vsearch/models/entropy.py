@@ -27,9 +27,9 @@ from vsearch.errors import LatentError
 
 GUARD = 2.0**-18
 UNIT_ROUNDOFF = 2.0**-53
-MEAN_STEPS = 8
+MEAN_STEPS = 8  # predicted means are rounded to this many steps a unit
 MAX_ACTIVATION = 8.0
-CONTEXT_LIMIT = 16.0
+CONTEXT_LIMIT = 16.0  # latents are clamped to this where they feed hidden features
 LATENT_LIMIT = 1023
 NARROW_REACH, WIDE_REACH = 10, 100
 PROBABILITY_BITS = 16

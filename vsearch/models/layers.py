@@ -15,12 +15,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vsearch.models.entropy import CONTEXT_LIMIT, MAX_ACTIVATION
+
 BLOCK = 16
-MEAN_STEPS = 8  # predicted means are rounded to this many steps a unit
 N_SCALES = 40
-MAX_ACTIVATION = 8.0
-CONTEXT_LIMIT = 16.0  # latents are clamped to this where they feed hidden features
-LATENT_LIMIT = 1023
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vsearch.models.layers import BLOCK, LATENT_LIMIT, CodecShape, ContextNetwork, Decoder, Encoder, placed
+from vsearch.models.entropy import LATENT_LIMIT
+from vsearch.models.layers import BLOCK, CodecShape, ContextNetwork, Decoder, Encoder, placed
 from vsearch.training.checkpoints import Average, RunLog, RunState, load_state, save_state
 from vsearch.training.data import PackedFrames, PairBatches
 from vsearch.training.losses import latent_bits, round_straight_through

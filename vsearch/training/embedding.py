@@ -54,7 +54,7 @@ class HeadRecipe:
 
 
 class FramePairs:
-    """Draws pictures and their edited copies. Every third video is drawn twice in a batch, at different moments."""
+    """Draws pictures and their edited copies. A video may give two moments to a batch, seconds apart."""
 
     def __init__(self, packed: PackedFrames, *, batch: int, photos: float, held_out: bool) -> None:
         entries = packed.select(held_out=held_out, shorter_side=100)
