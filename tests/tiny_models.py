@@ -7,15 +7,16 @@ folders that `load_codec` and `load_head` open; importing this module makes the 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vsearch.bitstream import ChunkBytes, read_chunk, write_chunk
-from vsearch.errors import LatentError
+from vsearch.errors import InputError, LatentError
 from vsearch.models import CODECS, HEADS
 from vsearch.models.weights import ModelFiles, write_model
 from vsearch.records import Latents
@@ -26,9 +27,11 @@ DIMENSIONS = 32
 
 
 class TinyCodec:
-    """Latents (T, 3, H/16, W/16): the mean colour of each block. Chunks are deflated."""
+    """Latents (T, 3, H/16, W/16): the mean colour of each block, in steps of 8 at level 0. Chunks are deflated."""
 
     codec_id = 65_000
+    tiers: Mapping[str, int] = MappingProxyType({"low": 0, "default": 1, "high": 2})
+    efforts = ("fast", "default", "archive")
 
     def __init__(self, model_id: str) -> None:
         self.model_id = model_id
@@ -37,10 +40,14 @@ class TinyCodec:
     def load(cls, folder: Path, *, device: str = "cpu", threads: int | None = None) -> Self:
         return cls(ModelFiles.read(folder).model_id)
 
-    def encode(self, frames: NDArray[np.uint8]) -> Latents:
+    def encode(self, frames: NDArray[np.uint8], *, level: int | None = None, effort: str = "default") -> Latents:
+        level = 1 if level is None else level
+        if level not in self.tiers.values() or effort not in self.efforts:
+            raise InputError(f"the tiny codec has no level {level} or no effort {effort}")
         t, c, h, w = frames.shape
         blocks = frames.reshape(t, c, h // CELL, CELL, w // CELL, CELL).astype(np.int32).sum(axis=(3, 5))
-        return self._latents((blocks // CELL**2).astype(np.int16))
+        step = 8 if level == 0 else 1
+        return self._latents((blocks // CELL**2 // step * step).astype(np.int16), level)
 
     def decode(self, latents: Latents) -> NDArray[np.uint8]:
         if latents.model_id != self.model_id:
@@ -49,7 +56,9 @@ class TinyCodec:
 
     def pack(self, latents: Latents) -> bytes:
         t, c, h, w = latents.values.shape
-        payload = zlib.compress(np.diff(latents.values, axis=0, prepend=np.int16(0)).astype("<i2").tobytes())
+        payload = bytes([latents.level]) + zlib.compress(
+            np.diff(latents.values, axis=0, prepend=np.int16(0)).astype("<i2").tobytes()
+        )
         return write_chunk(ChunkBytes(self.codec_id, bytes.fromhex(self.model_id)[:4], (t, c, h, w), b"", payload))
 
     def unpack(self, data: bytes) -> Latents:
@@ -57,16 +66,16 @@ class TinyCodec:
         if chunk.codec_id != self.codec_id or chunk.model_prefix != bytes.fromhex(self.model_id)[:4]:
             raise LatentError("a chunk of another codec or other weights")
         try:
-            steps = np.frombuffer(zlib.decompress(chunk.payload), "<i2").reshape(chunk.shape)
+            steps = np.frombuffer(zlib.decompress(chunk.payload[1:]), "<i2").reshape(chunk.shape)
         except (zlib.error, ValueError) as error:
             raise LatentError("a damaged chunk") from error
-        return self._latents(np.cumsum(steps, axis=0, dtype=np.int16))
+        return self._latents(np.cumsum(steps, axis=0, dtype=np.int16), chunk.payload[0])
 
     def unpack_many(self, chunks: Sequence[bytes]) -> list[Latents]:
         return [self.unpack(chunk) for chunk in chunks]
 
-    def _latents(self, values: NDArray[np.int16]) -> Latents:
-        return Latents(values, codec_id=self.codec_id, model_id=self.model_id)
+    def _latents(self, values: NDArray[np.int16], level: int) -> Latents:
+        return Latents(values, codec_id=self.codec_id, model_id=self.model_id, level=level)
 
 
 class TinyHead:

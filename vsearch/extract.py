@@ -4,9 +4,8 @@
 `encode_frames`, so a picture embeds alike on either side.
 
 Frames go through the codec in groups of `CHUNK_FRAMES` consecutive sampled frames of one video, which are the chunks
-that are stored. The last group is filled up to a multiple of `PAD_FRAMES` by repeating its last frame, and what was
-added is dropped again: the shape that the networks see depends on the video alone, never on how a reader happened to
-batch.
+that are stored, however a reader happened to batch them. Codecs and heads pad what they are given to one fixed shape,
+so that what the networks see depends on the video alone.
 """
 
 from __future__ import annotations
@@ -39,7 +38,6 @@ from vsearch.records import (
     Reading,
 )
 
-PAD_FRAMES = 8
 BLOCK_FRAMES = 4096
 
 # A frame whose luma, averaged over 8x8 blocks, spreads by less than this (standard deviation, of 255 levels) shows
@@ -158,12 +156,9 @@ def embed_file(
 def encode_frames(batches: Iterable[FrameBatch], codec: LatentCodec, head: EmbeddingHead) -> Iterator[EncodedFrames]:
     """One video's frames, encoded in groups of `CHUNK_FRAMES` whatever the length of the batches."""
     for frames, pts in _regroup(batches):
-        n = len(frames)
-        latents = codec.encode(_padded(frames))
-        vectors = head.embed(latents)[:n]
-        kept = Latents(latents.values[:n], codec_id=latents.codec_id, model_id=latents.model_id)
+        latents = codec.encode(frames)
         height, width = frames.shape[2:]
-        yield EncodedFrames(pts, kept, vectors, low_information(frames), (height, width))
+        yield EncodedFrames(pts, latents, head.embed(latents), low_information(frames), (height, width))
 
 
 def low_information(frames: NDArray[np.uint8]) -> NDArray[np.bool_]:
@@ -194,11 +189,6 @@ def _regroup(batches: Iterable[FrameBatch]) -> Iterator[tuple[NDArray[np.uint8],
             frames, pts = frames[CHUNK_FRAMES:], pts[CHUNK_FRAMES:]
     if frames is not None and len(frames):
         yield frames, pts
-
-
-def _padded(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    missing = -len(frames) % PAD_FRAMES
-    return np.concatenate([frames, np.repeat(frames[-1:], missing, axis=0)]) if missing else frames
 
 
 def pack_chunk(latents: Latents, *, first_frame: int, codec: LatentCodec) -> CodedChunk:

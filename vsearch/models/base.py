@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -15,14 +15,21 @@ from vsearch.records import Latents
 class LatentCodec(Protocol):
     """Frames <-> integer latents <-> bytes. Latent t describes frame t completely.
 
-    `codec_id` is the permanent number of the bitstream family; `model_id` (hex sha256) names the weights.
+    `codec_id` is the permanent number of the bitstream family; `model_id` (hex sha256) names the weights. `tiers` gives
+    the level of each quality that it offers by name, "default" always among them; `efforts` how hard its encoder can
+    try, "default" always among them.
     """
 
     codec_id: int
     model_id: str
+    tiers: Mapping[str, int]
+    efforts: Sequence[str]
 
-    def encode(self, frames: NDArray[np.uint8]) -> Latents:
-        """frames: (T, 3, H, W) uint8 RGB, H and W multiples of 16 -> latents of the same T."""
+    def encode(self, frames: NDArray[np.uint8], *, level: int | None = None, effort: str = "default") -> Latents:
+        """frames: (T, 3, H, W) uint8 RGB, H and W multiples of 16, consecutive frames of one video -> latents of the
+        same T. level: how finely (None: that of the tier "default"). Raises InputError for what the codec does not
+        offer.
+        """
         ...
 
     def decode(self, latents: Latents) -> NDArray[np.uint8]:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,8 @@ class TemporalCodec:
     """
 
     codec_id = CODEC_ID
+    tiers: Mapping[str, int] = MappingProxyType({"default": 0})
+    efforts = ("default",)
 
     def __init__(self, files: ModelFiles, *, device: str = "cpu", threads: int | None = None) -> None:
         if files.decode.get("codec_id") != CODEC_ID:
@@ -79,8 +82,12 @@ class TemporalCodec:
         network.load_state_dict(tensors)
         return placed(network.eval().requires_grad_(False), self._device)
 
-    def encode(self, frames: NDArray[np.uint8]) -> Latents:
-        """frames: (T, 3, H, W) uint8 RGB, H and W multiples of 16. Raises InputError for other sizes."""
+    def encode(self, frames: NDArray[np.uint8], *, level: int | None = None, effort: str = "default") -> Latents:
+        """frames: (T, 3, H, W) uint8 RGB, H and W multiples of 16. Raises InputError for other sizes, and for other
+        levels than 0 and efforts than "default".
+        """
+        if level not in (None, 0) or effort not in self.efforts:
+            raise InputError("the library's codec has one quality and one effort only: use the default ones")
         if frames.ndim != 4 or frames.shape[1] != 3 or frames.shape[2] % BLOCK or frames.shape[3] % BLOCK:
             raise InputError(f"frames must be (T, 3, H, W) with H and W multiples of {BLOCK}, not {frames.shape}")
         parts = []

@@ -106,8 +106,17 @@ class PairBatches:
     From photographs: two crops a few pixels apart (a cheap camera motion), sometimes the same.
     """
 
-    def __init__(self, packed: PackedFrames, *, side: int, batch: int, photos: float, held_out: bool = False) -> None:
-        self.side, self.batch, self.photo_share = side, batch, photos
+    def __init__(
+        self,
+        packed: PackedFrames,
+        *,
+        side: int,
+        batch: int,
+        photos: float,
+        zoom: tuple[float, float] = (0.52, 1.0),
+        held_out: bool = False,
+    ) -> None:
+        self.side, self.batch, self.photo_share, self.zoom = side, batch, photos, zoom
         entries = packed.select(held_out=held_out, shorter_side=side + 8)
         self._packed = packed
         self._videos = [e for e in entries if e.fps > 0 and e.shape[0] > 1]
@@ -120,7 +129,7 @@ class PairBatches:
 
     def draw(self, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         """Two (batch, 3, side, side) float tensors in [-0.5, 0.5]: first frames and the frames after them."""
-        zoom = rng.uniform(0.52, 1.0)
+        zoom = rng.uniform(*self.zoom)
         source = round(self.side / zoom)
         firsts, seconds = [], []
         for _ in range(self.batch):
