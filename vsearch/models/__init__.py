@@ -13,7 +13,13 @@ from vsearch.registry import Registry
 if TYPE_CHECKING:
     from vsearch.models.base import EmbeddingHead, LatentCodec
 
-CODECS = Registry("codec", {"temporal": "vsearch.models.temporal:TemporalCodec"})
+CODECS = Registry(
+    "codec",
+    {
+        "temporal": "vsearch.models.temporal:TemporalCodec",
+        "dyadic": "vsearch.models.dyadic:DyadicCodec",
+    },
+)
 HEADS = Registry("head", {"gem": "vsearch.models.head:GemHead"})
 
 _SHIPPED = Path(__file__).parent / "shipped"

@@ -247,6 +247,11 @@ def step_positions(number: int, h: int, w: int) -> NDArray[np.bool_]:
     return even if number == 0 else ~even if number == 1 else np.ones((h, w), bool)
 
 
+def _flag_model(probability: float) -> object:
+    table = np.array([1 - probability, probability], np.float32)
+    return constriction.stream.model.Categorical(table, perfect=False)
+
+
 class SymbolWriter:
     """Writes latents of one chunk, table by table."""
 
@@ -273,6 +278,15 @@ class SymbolWriter:
                 if len(escaped):
                     wide = constriction.stream.model.Uniform(1 << 16)
                     self._coder.encode((escaped + (1 << 15)).astype(np.int32), wide)
+
+    def uniform(self, values: Integers, size: int) -> None:
+        """Numbers below `size`, all equally likely."""
+        if len(values) and size > 1:
+            self._coder.encode(values.astype(np.int32), constriction.stream.model.Uniform(size))
+
+    def flags(self, values: NDArray[np.bool_], probability: float) -> None:
+        """Truth values, true with `probability` (a multiple of 2**-9, so that it is the same everywhere)."""
+        self._coder.encode(values.astype(np.int32), _flag_model(probability))
 
     def bytes(self) -> bytes:
         return np.asarray(self._coder.get_compressed()).astype("<u4").tobytes()
@@ -309,6 +323,16 @@ class SymbolReader:
         if (np.abs(values) > LATENT_LIMIT).any():
             raise LatentError("a chunk decodes to impossible latents: the library is damaged there")
         return values
+
+    def uniform(self, n: int, size: int) -> Integers:
+        """`n` numbers below `size`."""
+        if not n or size < 2:
+            return np.zeros(n, np.int64)
+        return self._decode(constriction.stream.model.Uniform(size), n).astype(np.int64)
+
+    def flags(self, n: int, probability: float) -> NDArray[np.bool_]:
+        """`n` truth values."""
+        return self._decode(_flag_model(probability), n).astype(bool)
 
     def _decode(self, model: object, argument: object) -> NDArray[np.int32]:
         try:

@@ -69,8 +69,12 @@ class GemHead:
         self._channels = shape.channels
         self._device = torch_device(device)
         network = HeadNetwork(shape)
+        tensors = files.torch()
+        # Of a codec with several levels: what brings the latents of each to one scale, (levels, C).
+        scales = tensors.pop("latents.scale", None)
+        self._scales = None if scales is None else scales.numpy()
         try:
-            network.load_state_dict(files.torch())
+            network.load_state_dict(tensors)
         except RuntimeError as error:
             raise LatentError(f"{files.folder}: the weights do not fit the card ({error})") from error
         self._network = placed(network.eval().requires_grad_(False), self._device)
@@ -82,9 +86,11 @@ class GemHead:
 
     def embed(self, latents: Latents) -> NDArray[np.float32]:
         """(T, d) float32, unit length. Raises LatentError for latents with another number of channels."""
-        values = latents.values
+        values: NDArray[Any] = latents.values
         if values.shape[1] != self._channels:
             raise LatentError(f"the head reads latents of {self._channels} channels, not {values.shape[1]}")
+        if self._scales is not None:
+            values = (values * self._scales[latents.level][:, None, None]).astype(np.float32)
         out = np.zeros((len(values), self.d), np.float32)
         with torch.inference_mode():
             for start in range(0, len(values), BATCH):

@@ -1,0 +1,301 @@
+"""The second codec: the same integers for whoever reads them, at every level, in every order of summation."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from tests.models.small_dyadic import SMALL, TIERS, small_dyadic, small_networks
+from vsearch.bitstream import read_chunk, write_chunk
+from vsearch.errors import InputError, LatentError
+from vsearch.models.dyadic import DyadicCodec
+from vsearch.models.dyadic_layers import LEVELS, anchor_weights
+from vsearch.models.dyadic_reader import Rate
+from vsearch.models.entropy import GUARD, MEAN_STEPS
+from vsearch.models.exact import ExactPrediction, Floats, Grid
+from vsearch.models.motion import FLAGS, PREDICTION_STEPS
+from vsearch.records import Latents
+from vsearch.training.dyadic import export_dyadic
+
+
+@pytest.fixture(scope="module")
+def codec(tmp_path_factory: pytest.TempPathFactory) -> DyadicCodec:
+    return small_dyadic(tmp_path_factory.mktemp("codec"))
+
+
+def random_latents(
+    codec: DyadicCodec, seed: int, *, frames: int = 5, h: int = 4, w: int = 3, scale: float = 3.0, level: int = 20
+) -> Latents:
+    """Neighbouring frames resemble each other, some are the same."""
+    rng = np.random.default_rng(seed)
+    first = rng.laplace(0, scale, (1, SMALL.channels, h, w))
+    change = rng.laplace(0, scale / 4, (frames, SMALL.channels, h, w)) * (rng.random((frames, 1, 1, 1)) < 0.6)
+    values = np.clip(np.rint(first + change.cumsum(0)), -1023, 1023).astype(np.int16)
+    return Latents(values=values, codec_id=codec.codec_id, model_id=codec.model_id, level=level)
+
+
+def moving(seed: int, frames: int = 7, height: int = 64, width: int = 96) -> NDArray[np.uint8]:
+    """A smooth texture that slides by a few pixels a frame, (T, 3, H, W) uint8."""
+    rng = np.random.default_rng(seed)
+    coarse = torch.from_numpy(rng.random((1, 3, 14, 18), np.float32))
+    whole = torch.nn.functional.interpolate(coarse, size=(height + 100, width + 160), mode="bicubic").clamp(0, 1)
+    picture = (whole[0].numpy() * 255).astype(np.uint8)
+    return np.stack([picture[:, 3 * t : 3 * t + height, 5 * t : 5 * t + width] for t in range(frames)])
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    frames=st.integers(1, 32),
+    h=st.integers(1, 6),
+    w=st.integers(1, 6),
+    scale=st.sampled_from([0.05, 1.0, 20.0, 400.0]),
+    level=st.integers(0, LEVELS - 1),
+)
+@settings(deadline=None, max_examples=40)
+def test_latents_come_back_exactly(
+    codec: DyadicCodec, seed: int, frames: int, h: int, w: int, scale: float, level: int
+) -> None:
+    latents = random_latents(codec, seed, frames=frames, h=h, w=w, scale=scale, level=level)
+    back = codec.unpack(codec.pack(latents))
+    assert np.array_equal(back.values, latents.values)
+    assert back.level == level
+
+
+@pytest.mark.parametrize("effort", ["fast", "default", "archive"])
+def test_what_the_encoder_chose_is_what_its_chunk_holds(codec: DyadicCodec, effort: str) -> None:
+    for frames in (1, 2, 7, 32):
+        latents = codec.encode(moving(frames, frames), level=30, effort=effort)
+        assert np.array_equal(codec.unpack(codec.pack(latents)).values, latents.values)
+        # Packed by somebody who was not there when it was encoded, the bytes may differ and mean the same.
+        plain = Latents(latents.values, codec_id=2, model_id=codec.model_id, level=30)
+        assert np.array_equal(codec.unpack(codec.pack(plain)).values, latents.values)
+
+
+def test_chunks_side_by_side_decode_as_each_alone(codec: DyadicCodec) -> None:
+    many = [random_latents(codec, i, frames=1 + i % 9, h=2 + i % 2, w=5, level=10 + i % 3) for i in range(64)]
+    for alone, together in zip(many, codec.unpack_many([codec.pack(x) for x in many]), strict=True):
+        assert np.array_equal(alone.values, together.values)
+
+
+def test_latents_of_a_reduced_precision_encoder_decode_alike(codec: DyadicCodec) -> None:
+    frames = moving(8, 5)
+    exact = codec.encode(frames)
+    with torch.autocast("cpu", torch.bfloat16):
+        reduced = codec.encode(frames)
+    assert np.array_equal(codec.unpack(codec.pack(reduced)).values, reduced.values)
+    assert np.abs(exact.values - reduced.values).mean() < 0.2
+
+
+class Elsewhere(ExactPrediction):
+    """The network on another machine: `move` says what its outputs are there, given what they are here."""
+
+    def __init__(self, here: ExactPrediction, move: Callable[[Floats], Floats]) -> None:
+        self.__dict__.update(here.__dict__)
+        self._here = here
+        self._move = move
+
+    def outputs(
+        self, number: int, grid: Grid, features: Floats, values: NDArray[np.int32], half: Floats | None
+    ) -> tuple[Floats, Floats]:
+        means, scales = self._here.outputs(number, grid, features, values, half)
+        return self._move(means), self._move(np.clip(scales, 0, self.n_scales - 2))
+
+
+def with_network(codec: DyadicCodec, move: Callable[[Floats], Floats], folder: Path) -> DyadicCodec:
+    """The same codec on another machine."""
+    other = DyadicCodec.load(folder)
+    here = codec.rate
+
+    def rate(level: int) -> Rate:
+        return replace(here(level), network=Elsewhere(here(level).network, move))
+
+    other.rate = rate  # type: ignore[assignment]
+    return other
+
+
+def anywhere_within_the_guard(seed: int, *, edge: bool) -> Callable[[Floats], Floats]:
+    rng = np.random.default_rng(seed)
+    most = GUARD * (1 - 1e-9)
+    return lambda x: x + (rng.choice([-most, most], x.shape) if edge else rng.uniform(-most, most, x.shape))
+
+
+@pytest.mark.parametrize("edge", [False, True])
+def test_a_reader_whose_sums_differ_by_up_to_the_guard_reads_the_same(tmp_path: Path, edge: bool) -> None:
+    base = small_dyadic(tmp_path)
+    writer = with_network(base, lambda x: x, tmp_path)
+    for seed in range(6):
+        reader = with_network(base, anywhere_within_the_guard(seed, edge=edge), tmp_path)
+        latents = random_latents(writer, seed, frames=8)
+        assert np.array_equal(reader.unpack(writer.pack(latents)).values, latents.values)
+
+
+@pytest.mark.parametrize("offset", [0.0, GUARD * 0.999, -GUARD * 0.999, GUARD, -GUARD])
+def test_outputs_on_boundaries_and_guard_edges_are_listed_and_obeyed(tmp_path: Path, offset: float) -> None:
+    base = small_dyadic(tmp_path)
+    writer = with_network(base, lambda x: np.floor(x) + 0.5 + offset, tmp_path)
+    for seed in range(3):
+        edge = anywhere_within_the_guard(seed, edge=True)
+        reader = with_network(base, lambda x, edge=edge: edge(np.floor(x) + 0.5 + offset), tmp_path)
+        latents = random_latents(writer, seed, frames=3)
+        data = writer.pack(latents)
+        assert len(read_chunk(data).corrections) > latents.values.size  # every index is listed
+        assert np.array_equal(reader.unpack(data).values, latents.values)
+
+
+def test_a_reader_far_beyond_the_guard_goes_wrong(tmp_path: Path) -> None:
+    """The tests above have teeth: the same bytes are misread when sums differ by more than the guard allows."""
+    base = small_dyadic(tmp_path)
+    writer, reader = with_network(base, lambda x: x, tmp_path), with_network(base, lambda x: x + 0.4, tmp_path)
+    latents = random_latents(writer, 3, frames=8)
+    try:
+        misread = not np.array_equal(reader.unpack(writer.pack(latents)).values, latents.values)
+    except LatentError:
+        misread = True
+    assert misread
+
+
+def test_the_exact_network_is_the_trained_one(codec: DyadicCodec) -> None:
+    networks = small_networks()
+    rng = np.random.default_rng(5)
+    values = rng.integers(-20, 21, (2, 4, 3, SMALL.channels)).astype(np.int16)
+    predicted = rng.integers(-160, 161, values.shape).astype(np.int32)
+    flags = rng.integers(0, 2, (2, 4, 3, FLAGS)).astype(np.float64)
+
+    def torch_like(x: NDArray[np.generic]) -> torch.Tensor:
+        return torch.from_numpy(np.ascontiguousarray(x.transpose(0, 3, 1, 2))).float()
+
+    level = 27
+    with torch.no_grad():
+        means, scales = networks.prediction(
+            torch_like(values),
+            torch_like(predicted) / PREDICTION_STEPS,
+            torch_like(flags),
+            anchor_weights(torch.tensor([level / 16]), SMALL.anchors),
+        )
+    network = codec.rate(level).network
+    grid = Grid(2, 4, 3)
+    features = network.begin(grid, predicted, flags)
+    known = -1
+    for number, plan in enumerate(network.plans):
+        while known < plan.after:
+            known += 1
+            group = values[..., 4 * known : 4 * known + 4]
+            features = network.gather(known, grid, features, group)
+        half = None
+        if plan.half == 1:
+            even = plan.where(4, 3)[:, :, None] == 0
+            half = (values[..., plan.channels] - predicted[..., plan.channels] / PREDICTION_STEPS) * even
+        exact = network.outputs(number, grid, features, predicted[..., plan.channels], half)
+        where = plan.where(4, 3)
+        for ours, theirs, unit in zip(exact, (means, scales), (MEAN_STEPS, 1), strict=True):
+            reference = theirs.numpy().transpose(0, 2, 3, 1)[..., plan.channels][:, where]
+            assert np.abs(ours[:, where] / unit - reference).max() < 1e-3
+
+
+def test_permuted_sums_stay_within_the_computed_bound(codec: DyadicCodec) -> None:
+    """Outputs with the features' sums taken in another order and precision, against float64."""
+    network = codec.rate(20).network
+    rng = np.random.default_rng(5)
+    grid = Grid(2, 4, 3)
+    predicted = rng.integers(-160, 161, (2, 4, 3, SMALL.channels)).astype(np.int32)
+    flags = rng.integers(0, 2, (2, 4, 3, FLAGS)).astype(np.float64)
+    features = network.begin(grid, predicted, flags)
+    seen = np.clip(predicted / PREDICTION_STEPS, -16, 16)
+    near = np.concatenate([seen[..., : network.predicted], flags], 3)
+    for seed in range(5):
+        order = np.random.default_rng(seed)
+        other = np.zeros((2, 4, 3, features.shape[1]), np.longdouble if seed == 0 else np.float64)
+        padded = np.pad(near, ((0, 0), (1, 1), (1, 1), (0, 0)))
+        terms = [(tap, channel) for tap in range(9) for channel in range(near.shape[3])]
+        for tap, channel in [terms[i] for i in order.permutation(len(terms))]:
+            y, x = divmod(tap, 3)
+            other += padded[:, y : y + 4, x : x + 3, channel, None] * network._near[tap, channel]
+        rest = seen[..., network.predicted :]
+        for channel in order.permutation(rest.shape[3]):
+            other += rest[..., channel, None] * network._rest[channel]
+        other += network._bias
+        assert float(np.abs(other - grid.unpadded(features)).max()) <= network.error_bound
+    assert network.error_bound * 100 <= GUARD
+
+
+def test_a_network_whose_error_cannot_be_bounded_is_refused(tmp_path: Path, codec: DyadicCodec) -> None:
+    networks = small_networks()
+    with torch.no_grad():
+        for step in networks.prediction.steps:
+            step.hidden.weight.mul_(1e6)
+            step.choose.weight.mul_(1e6)
+    maps = np.zeros((SMALL.channels, 384), np.float32), np.zeros((384, SMALL.channels), np.float32)
+    costs = np.ones((LEVELS, SMALL.channels), np.float32)
+    with pytest.raises(LatentError, match="rounding error"):
+        export_dyadic(networks, tmp_path, maps=maps, costs=costs, tiers=TIERS, training={})
+    with pytest.raises(LatentError, match="float32"):
+        export_dyadic(small_networks(), tmp_path, maps=(maps[0] + 1e5, maps[1]), costs=costs, tiers={}, training={})
+
+
+def test_another_process_with_other_thread_counts_reads_the_same(tmp_path: Path) -> None:
+    codec = small_dyadic(tmp_path / "codec")
+    latents = codec.encode(moving(6, 20, 144, 256))
+    (tmp_path / "chunk").write_bytes(codec.pack(latents))
+    program = (
+        "import sys, pathlib, numpy as np; from vsearch.models import load_codec;"
+        "c = load_codec(pathlib.Path(sys.argv[1]), threads=int(sys.argv[3]));"
+        "b = pathlib.Path(sys.argv[2]).read_bytes();"
+        "sys.stdout.buffer.write(c.unpack_many([b] * int(sys.argv[4]))[-1].values.tobytes())"
+    )
+    for threads, batch in (("1", "1"), ("2", "64")):
+        done = subprocess.run(
+            [sys.executable, "-c", program, str(tmp_path / "codec"), str(tmp_path / "chunk"), threads, batch],
+            capture_output=True,
+            check=True,
+            env={"OPENBLAS_NUM_THREADS": threads, "OMP_NUM_THREADS": threads, "PATH": "/usr/bin:/bin"},
+            cwd=Path(__file__).parents[2],
+        )
+        assert done.stdout == latents.values.tobytes()
+
+
+@given(position=st.integers(0, 10_000), bit=st.integers(0, 7))
+@settings(deadline=None, max_examples=60)
+def test_any_flipped_bit_is_an_error(codec: DyadicCodec, position: int, bit: int) -> None:
+    data = bytearray(codec.pack(random_latents(codec, 1, frames=3)))
+    data[position % len(data)] ^= 1 << bit
+    with pytest.raises(LatentError):
+        codec.unpack(bytes(data))
+
+
+@given(seed=st.integers(0, 2**32 - 1))
+@settings(deadline=None, max_examples=60)
+def test_noise_with_a_good_checksum_is_an_error_or_latents_never_a_crash(codec: DyadicCodec, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    chunk = read_chunk(codec.pack(codec.encode(moving(2, 4))))
+    payload = bytearray(chunk.payload)
+    for _ in range(int(rng.integers(1, 6))):
+        payload[int(rng.integers(min(60, len(payload))))] = int(rng.integers(256))
+    corrections = rng.integers(0, 256, int(rng.integers(0, 12)), dtype=np.uint8).tobytes()
+    with contextlib.suppress(LatentError):
+        codec.unpack(write_chunk(replace(chunk, payload=bytes(payload), corrections=corrections)))
+
+
+def test_latents_of_other_weights_and_unknown_levels_are_refused(tmp_path: Path) -> None:
+    one, other = small_dyadic(tmp_path / "a", seed=1), small_dyadic(tmp_path / "b", seed=2)
+    latents = random_latents(one, 1)
+    with pytest.raises(LatentError, match="other weights"):
+        other.unpack(one.pack(latents))
+    with pytest.raises(LatentError, match="model"):
+        other.decode(latents)
+    with pytest.raises(InputError, match="level"):
+        one.encode(moving(1, 1), level=LEVELS)
+    with pytest.raises(InputError, match="effort"):
+        one.encode(moving(1, 1), effort="heroic")
+    with pytest.raises(LatentError, match="level"):
+        one.pack(replace(latents, level=LEVELS))

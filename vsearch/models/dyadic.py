@@ -1,0 +1,242 @@
+"""The second codec: latents at any of several rates, predicted from moved neighbours on both sides (codec id 2).
+
+Latent t is computed from frame t alone; time lives in how it is coded. Frames take turns as in `order`: each is
+predicted from known frames before and after it, block by block (`motion`), and a small exact network (`exact`) turns
+the prediction and what is known of the frame already into the probability table of each latent. docs/format.md
+describes every byte.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from vsearch.bitstream import ChunkBytes, read_chunk
+from vsearch.errors import InputError, LatentError
+from vsearch.models.dyadic_layers import (
+    LEVELS,
+    LEVELS_AN_ANCHOR,
+    DyadicShape,
+    GainedDecoder,
+    GainedEncoder,
+    anchor_weights,
+)
+from vsearch.models.dyadic_reader import Rate, read_chunks
+from vsearch.models.dyadic_writer import EFFORTS, write_latents, write_pictures
+from vsearch.models.entropy import LATENT_LIMIT, Tables
+from vsearch.models.exact import ExactPrediction
+from vsearch.models.layers import BLOCK, Network, placed
+from vsearch.models.motion import Maps
+from vsearch.models.weights import ModelFiles, torch_device
+from vsearch.records import CHUNK_FRAMES, Latents
+
+CODEC_ID = 2
+BATCH = 8  # frames a network call; every call is padded to it
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class CodedLatents(Latents):
+    """Latents as the writer chose them, with the chunk that it made of them on the way."""
+
+    chunk: bytes = b""
+
+
+class DyadicCodec:
+    """Implements `models.base.LatentCodec`."""
+
+    codec_id = CODEC_ID
+    efforts = tuple(EFFORTS)
+
+    def __init__(self, files: ModelFiles, *, device: str = "cpu", threads: int | None = None) -> None:
+        if files.decode.get("codec_id") != CODEC_ID:
+            raise LatentError(
+                f"{files.folder}: codec {files.decode.get('codec_id')} is not the dyadic codec ({CODEC_ID})"
+            )
+        if threads is not None:
+            torch.set_num_threads(threads)
+        self.model_id = files.model_id
+        self.shape = shape_of(files.decode)
+        self.tiers: Mapping[str, int] = MappingProxyType(_tiers(files.search))
+        self._files = files
+        self._device = torch_device(device)
+        self._tensors = files.numpy()
+        self.tables = Tables.from_counts(self._tensors["tables.narrow"], self._tensors["tables.wide"])
+        self.rate = lru_cache(maxsize=LEVELS)(self._rate)
+        self.rate(0)  # refuses weights whose rounding error cannot be bounded
+
+    @classmethod
+    def load(cls, folder: Path, *, device: str = "cpu", threads: int | None = None) -> DyadicCodec:
+        """Raises LatentError when the folder holds another kind of model or damaged weights."""
+        return cls(ModelFiles.read(folder), device=device, threads=threads)
+
+    def _rate(self, level: int) -> Rate:
+        """What reader and writer need at one level."""
+        if not 0 <= level < LEVELS:
+            raise LatentError(f"a chunk says level {level}; there are {LEVELS}: the library is damaged there")
+        t = self._tensors
+        prediction = {k.removeprefix("prediction."): v for k, v in t.items() if k.startswith("prediction.")}
+        down, up = t["levels.down"][level].astype(np.float64), t["levels.up"][level].astype(np.float64)
+        return Rate(
+            level=level,
+            network=ExactPrediction(prediction, self.shape.groups, self.tables.n_scales, level),
+            maps=Maps(t["maps.synthesis"] * down[:, None], t["maps.analysis"] * up),
+            tables=self.tables,
+            weights=t["levels.distortion"][level].astype(np.float64),
+        )
+
+    @cached_property
+    def encoder_network(self) -> GainedEncoder:
+        """The analysis network: pixels in [-0.5, 0.5] -> latents before gain and rounding."""
+        return self._network(GainedEncoder(self.shape), "encoder.")
+
+    @cached_property
+    def _decoder(self) -> GainedDecoder:
+        return self._network(GainedDecoder(self.shape), "decoder.")
+
+    def _network(self, network: Network, prefix: str) -> Network:
+        tensors = {k.removeprefix(prefix): v for k, v in self._files.torch().items() if k.startswith(prefix)}
+        network.load_state_dict(tensors)
+        return placed(network.eval().requires_grad_(False), self._device)
+
+    def analyse(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Latents before gain and rounding, (T, h, w, C), of frames (T, 3, H, W) uint8 RGB. Raises InputError."""
+        if frames.ndim != 4 or frames.shape[1] != 3 or frames.shape[2] % BLOCK or frames.shape[3] % BLOCK:
+            raise InputError(f"frames must be (T, 3, H, W) with H and W multiples of {BLOCK}, not {frames.shape}")
+        t, _, height, width = frames.shape
+        out = np.empty((t, height // BLOCK, width // BLOCK, self.shape.channels), np.float32)
+        with torch.inference_mode():
+            for start in range(0, t, BATCH):
+                batch = frames[start : start + BATCH]
+                padded = np.concatenate([batch, np.repeat(batch[-1:], BATCH - len(batch), 0)])
+                pixels = torch.from_numpy(padded).to(self._device).contiguous(memory_format=torch.channels_last)
+                latents = self.encoder_network(pixels.float() / 255.0 - 0.5)
+                out[start : start + BATCH] = latents[: len(batch)].permute(0, 2, 3, 1).cpu().numpy()
+        return out
+
+    def encode(self, frames: NDArray[np.uint8], *, level: int | None = None, effort: str = "default") -> Latents:
+        """frames: (T, 3, H, W) uint8 RGB, H and W multiples of 16, consecutive frames of one video.
+
+        Raises InputError for other sizes, levels and efforts.
+        """
+        level = self.tiers["default"] if level is None else level
+        if not 0 <= level < LEVELS or effort not in EFFORTS:
+            raise InputError(f"level must be 0 to {LEVELS - 1} and effort one of {', '.join(EFFORTS)}")
+        rate = self.rate(level)
+        coded = []
+        for start in range(0, len(frames), CHUNK_FRAMES):
+            group = frames[start : start + CHUNK_FRAMES]
+            wanted = np.clip(self.analyse(group) * self.up(level), -LATENT_LIMIT, LATENT_LIMIT)
+            coded.append(write_pictures(wanted, group, rate, EFFORTS[effort], prefix=self._prefix))
+        values = [np.ascontiguousarray(c.values.transpose(0, 3, 1, 2)) for c in coded]
+        return CodedLatents(
+            values=np.concatenate(values) if values else np.zeros((0, self.shape.channels, 1, 1), np.int16),
+            codec_id=CODEC_ID,
+            model_id=self.model_id,
+            level=level,
+            chunk=coded[0].chunk if len(coded) == 1 else b"",
+        )
+
+    def up(self, level: int) -> NDArray[np.float32]:
+        """(C,): what latents are multiplied by before they are rounded."""
+        return np.asarray(self._tensors["levels.up"][level], np.float32)
+
+    @property
+    def _prefix(self) -> bytes:
+        return bytes.fromhex(self.model_id[:8])
+
+    def decode(self, latents: Latents) -> NDArray[np.uint8]:
+        """Pictures (T, 3, H, W) uint8 RGB. Raises LatentError for latents of other weights."""
+        self._check(latents)
+        t, _, h, w = latents.values.shape
+        out = np.empty((t, 3, h * BLOCK, w * BLOCK), np.uint8)
+        down = torch.from_numpy(self._tensors["levels.down"][latents.level]).to(self._device)[:, None, None]
+        weights = self.level_weights(latents.level)
+        with torch.inference_mode():
+            for start in range(0, t, BATCH):
+                # Not padded: what a picture's last bit is decides nothing.
+                batch = torch.from_numpy(latents.values[start : start + BATCH]).to(self._device).float() * down
+                pixels = self._decoder(batch.contiguous(memory_format=torch.channels_last), weights)
+                rgb = ((pixels + 0.5) * 255.0).round_().clamp_(0, 255).to(torch.uint8)
+                out[start : start + BATCH] = rgb.contiguous().cpu().numpy()
+        return out
+
+    def level_weights(self, level: int) -> torch.Tensor:
+        """(1, anchors): how much each trained rate has of a level."""
+        quality = torch.tensor([level / LEVELS_AN_ANCHOR], device=self._device)
+        return anchor_weights(quality, self.shape.anchors)
+
+    def scaled(self, latents: Latents) -> NDArray[np.float32]:
+        """Latents (T, C, h, w) of whatever level on one scale, as the decoder and heads see them."""
+        down = self._tensors["levels.down"][latents.level]
+        return np.asarray(latents.values * down[:, None, None], np.float32)
+
+    def _check(self, latents: Latents) -> None:
+        if latents.model_id != self.model_id or latents.values.shape[1] != self.shape.channels:
+            raise LatentError(
+                f"latents of model {latents.model_id[:12]} cannot be decoded with model {self.model_id[:12]}; "
+                "the library's models/ folder must hold the weights that it was written with"
+            )
+
+    def pack(self, latents: Latents) -> bytes:
+        """A chunk of 1 to 32 frames. Raises LatentError for other weights' latents or too many frames."""
+        self._check(latents)
+        if not 1 <= len(latents) <= CHUNK_FRAMES:
+            raise LatentError(f"a chunk holds 1 to {CHUNK_FRAMES} frames, not {len(latents)}")
+        if isinstance(latents, CodedLatents) and latents.chunk:
+            return latents.chunk
+        values = np.ascontiguousarray(latents.values.transpose(0, 2, 3, 1))
+        return write_latents(values, self.rate(latents.level), prefix=self._prefix).chunk
+
+    def unpack(self, data: bytes) -> Latents:
+        """Exactly the latents that were packed."""
+        return self.unpack_many([data])[0]
+
+    def unpack_many(self, chunks: Sequence[bytes]) -> list[Latents]:
+        """Several chunks in lockstep: round by round, the network runs once for all of them."""
+        opened = [self._opened(read_chunk(data)) for data in chunks]
+        return [
+            Latents(
+                values=np.ascontiguousarray(values.transpose(0, 3, 1, 2)),
+                codec_id=CODEC_ID,
+                model_id=self.model_id,
+                level=level,
+            )
+            for values, level in read_chunks(opened, self.rate)
+        ]
+
+    def _opened(self, chunk: ChunkBytes) -> ChunkBytes:
+        if chunk.codec_id != CODEC_ID:
+            raise LatentError(f"a chunk of codec {chunk.codec_id} cannot be read by codec {CODEC_ID}")
+        if chunk.model_prefix != self._prefix or chunk.shape[1] != self.shape.channels:
+            raise LatentError("a chunk was written with other weights than those given to read it")
+        return chunk
+
+
+def _tiers(search: Mapping[str, Any]) -> dict[str, int]:
+    tiers = {str(name): int(level) for name, level in dict(search.get("tiers", {})).items()}
+    return tiers if "default" in tiers else {"default": LEVELS_AN_ANCHOR, **tiers}
+
+
+def shape_of(decode: Mapping[str, Any]) -> DyadicShape:
+    """The codec's widths from the decode-relevant fields of its `model.json`. Raises LatentError when malformed."""
+    try:
+        a, b, c = (int(x) for x in decode["encoder_widths"])
+        d, e, f = (int(x) for x in decode["decoder_widths"])
+        return DyadicShape(
+            groups=tuple(int(x) for x in decode["groups"]),
+            context_width=int(decode["context_width"]),
+            predicted=int(decode["predicted"]),
+            anchors=int(decode["anchors"]),
+            encoder_widths=(a, b, c),
+            decoder_widths=(d, e, f),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise LatentError(f"the codec's model.json is malformed: {error!r}") from error

@@ -1,0 +1,328 @@
+"""Chunks of the second codec -> the integers that they hold; and what reading and writing share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vsearch.bitstream import ChunkBytes, read_varints, unzigzag, write_varints, zigzag
+from vsearch.errors import LatentError
+from vsearch.models.entropy import LATENT_LIMIT, MEAN_STEPS, Correction, SymbolReader, Tables, read_corrections
+from vsearch.models.exact import ExactPrediction, Grid
+from vsearch.models.motion import (
+    MAX_PALETTE,
+    PREDICTION_STEPS,
+    REACH,
+    Entry,
+    Guess,
+    Maps,
+    Prediction,
+    Proxy,
+    Shorts,
+    Source,
+    expected_choice,
+    predict,
+)
+from vsearch.models.order import Turn, rounds
+
+Integers = NDArray[np.int64]
+LOCKSTEP_FRAMES = 64  # frames a network call at most: their features fit the caches
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rate:
+    """What one level of one model needs. weights: (C,) the cost in bits of a squared error of 1 in a latent."""
+
+    level: int
+    network: ExactPrediction
+    maps: Maps
+    tables: Tables
+    weights: NDArray[np.float64]
+
+
+class Knowledge:
+    """Frames of one chunk that are known so far, and their proxies."""
+
+    def __init__(self, maps: Maps) -> None:
+        self._maps = maps
+        self.latents: dict[int, Shorts] = {}
+        self.proxies: dict[int, Proxy] = {}
+
+    def learn(self, frames: Sequence[int], latents: Shorts, *, proxies: bool) -> None:
+        """latents: (n, h, w, C). proxies: whether later frames may look at these through shifts."""
+        self.latents.update(zip(frames, latents, strict=True))
+        if proxies:
+            self.proxies.update(zip(frames, self._maps.proxies(latents), strict=True))
+
+    def predict(self, guess: Guess, frame: int, *, channels: int | None = None) -> Prediction:
+        """channels: only so many of the first, for who wants to judge a guess."""
+        return predict(guess, frame, self.latents, self.proxies, self._maps, channels)
+
+
+class Choices:
+    """Table choices of the frames of one round, step by step, as writer and reader both make them.
+
+    predictions: of the frames, in the order in which `latents` (n, h, w, C) int16 is filled.
+    """
+
+    def __init__(self, network: ExactPrediction, predictions: Sequence[Prediction], latents: Shorts) -> None:
+        self._network = network
+        self.latents = latents
+        n, h, w, _ = latents.shape
+        self._grid = Grid(n, h, w)
+        limit = 2 * LATENT_LIMIT * PREDICTION_STEPS
+        self._predicted = np.clip(np.stack([p.values for p in predictions]), -limit, limit)
+        flags = np.stack([p.flags for p in predictions])
+        self._features = network.begin(self._grid, self._predicted, flags)
+        self._known = -1
+
+    def unrounded(self, number: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Means and scales of step `number` before they are rounded to indices, (n, h, w, out) each. All earlier steps
+        must be filled in.
+        """
+        plan = self._network.plans[number]
+        while self._known < plan.after:
+            self._known += 1
+            start = sum(self._network.groups[: self._known])
+            group = self.latents[..., start : start + self._network.groups[self._known]]
+            self._features = self._network.gather(self._known, self._grid, self._features, group)
+        predicted = self._predicted[..., plan.channels]
+        half = None
+        if plan.half == 1:
+            even = ~plan.where(*self.latents.shape[1:3])
+            half = (self.latents[..., plan.channels] - predicted * (1.0 / PREDICTION_STEPS)) * even[:, :, None]
+        return self._network.outputs(number, self._grid, self._features, predicted, half)
+
+
+def indices(
+    means: NDArray[np.float64], scales: NDArray[np.float64], n_scales: int
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Table indices of unrounded outputs."""
+    limit = LATENT_LIMIT * MEAN_STEPS
+    mean_index = np.floor(np.clip(means, -limit, limit) + 0.5).astype(np.int32)
+    scale_index = np.floor(np.clip(scales, 0, n_scales - 1) + 0.5).astype(np.int32)
+    return mean_index, scale_index
+
+
+def nearest(mean_index: NDArray[np.int32]) -> NDArray[np.int32]:
+    """The integer nearest to a mean: what a latent of scale index 0 is, without being coded."""
+    return np.asarray((mean_index + MEAN_STEPS // 2) // MEAN_STEPS, np.int32)
+
+
+# The palettes of a chunk
+
+
+def write_entries(guesses: Sequence[tuple[Turn, Guess]]) -> bytes:
+    """The palettes of all frames in the order of their turns: 0 where the only entry is the frame before (else the
+    frame after), unshifted, everywhere; else 1 + the number of entries, and the entries.
+    """
+    numbers: list[int] = []
+    for turn, guess in guesses:
+        if is_plain(turn, guess):
+            numbers.append(0)
+            continue
+        numbers.append(1 + len(guess.entries))
+        for entry in guess.entries:
+            for place, source in enumerate(entry.sources):
+                head = zigzag(source.frame - turn.frame)
+                numbers.append(head if place else 2 * head + (entry.second is not None))
+                numbers += [zigzag(source.dy), zigzag(source.dx)]
+    return write_varints(numbers)
+
+
+def plain_entry(turn: Turn) -> Entry | None:
+    """What a palette written as 0 holds."""
+    return Entry(Source(turn.known[0])) if turn.known else None
+
+
+def is_plain(turn: Turn, guess: Guess) -> bool:
+    """Whether a guess is what `plain_entry` says, for every block (for a frame that knows no other: none)."""
+    entry = plain_entry(turn)
+    if entry is None:
+        return not guess.choice.any()
+    return guess.entries == (entry,) and bool((guess.choice == 1).all())
+
+
+def read_entries(data: bytes, order: Sequence[Sequence[Turn]]) -> dict[int, tuple[Entry, ...] | None]:
+    """Palettes by frame, None for plain ones. Raises LatentError when they cannot be of such a chunk."""
+    numbers = iter(list(read_varints(data)))
+    known: set[int] = set()
+    palettes: dict[int, tuple[Entry, ...] | None] = {}
+    try:
+        for turns in order:
+            for turn in turns:
+                count = next(numbers)
+                if count > MAX_PALETTE + 1:
+                    raise LatentError("a chunk's palette is too large: the library is damaged there")
+                entries = tuple(_read_entry(numbers, turn.frame, known) for _ in range(count - 1))
+                palettes[turn.frame] = entries if count else None
+            known |= {turn.frame for turn in turns}
+    except StopIteration as error:
+        raise LatentError("a chunk's palettes are cut off: the library is damaged there") from error
+    return palettes
+
+
+def _read_entry(numbers: object, frame: int, known: set[int]) -> Entry:
+    head = next(numbers)  # type: ignore[call-overload]
+    first = _read_source(head // 2, numbers, frame, known)
+    if not head % 2:
+        return Entry(first)
+    return Entry(first, _read_source(next(numbers), numbers, frame, known))  # type: ignore[call-overload]
+
+
+def _read_source(head: int, numbers: object, frame: int, known: set[int]) -> Source:
+    source = Source(frame + unzigzag(head), unzigzag(next(numbers)), unzigzag(next(numbers)))  # type: ignore[call-overload]
+    if source.frame not in known or max(abs(source.dy), abs(source.dx)) > REACH:
+        raise LatentError("a chunk predicts from what is not known: the library is damaged there")
+    return source
+
+
+@dataclass(slots=True, eq=False)
+class _OpenChunk:
+    """One chunk while it is being decoded. values: (T, h, w, C) int16, filled round by round."""
+
+    values: Shorts
+    rate: Rate
+    order: list[list[Turn]]
+    palettes: Mapping[int, tuple[Entry, ...] | None]
+    reader: SymbolReader
+    corrections: Mapping[tuple[int, int], list[Correction]]
+    known: Knowledge = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.known = Knowledge(self.rate.maps)
+
+    def guess(self, turn: Turn) -> Guess:
+        """How a frame is predicted, its map read from the chunk."""
+        h, w = self.values.shape[1:3]
+        entries = self.palettes[turn.frame]
+        if entries is None:
+            entry = plain_entry(turn)
+            choice = np.full((h, w), entry is not None, np.uint8)
+            return Guess(() if entry is None else (entry,), choice)
+        return Guess(entries, read_map(self.reader, len(entries), h, w))
+
+    def correct(self, frame: int, number: int, means: NDArray[np.int32], scales: NDArray[np.int32]) -> None:
+        """Put the listed indices of one step of one frame in place of the computed ones. means, scales: (h, w, out)."""
+        plan = self.rate.network.plans[number]
+        _, h, w, c = self.values.shape
+        for item in self.corrections.get((frame, number), ()):
+            place, channel = divmod(item.position % (h * w * c), c)
+            (scales if item.is_scale else means)[place // w, place % w, channel - plan.start] = item.index
+
+
+def _open(chunk: ChunkBytes, rate_of: Callable[[int], Rate]) -> _OpenChunk:
+    level, palettes, payload = split_payload(chunk.payload)
+    rate = rate_of(level)
+    t, c, h, w = chunk.shape
+    order = rounds(t)
+    step_of = steps_by_position(rate.network, h, w)
+    corrections: dict[tuple[int, int], list[Correction]] = {}
+    for item in read_corrections(chunk.corrections):
+        frame, inside = divmod(item.position, h * w * c)
+        place, channel = divmod(inside, c)
+        if frame >= t or (item.is_scale and not 0 <= item.index < rate.tables.n_scales):
+            raise LatentError("a chunk corrects what it does not hold: the library is damaged there")
+        if not item.is_scale and abs(item.index) > LATENT_LIMIT * MEAN_STEPS:
+            raise LatentError("a chunk corrects a mean to what none can be: the library is damaged there")
+        corrections.setdefault((frame, step_of(place // w, place % w, channel)), []).append(item)
+    return _OpenChunk(
+        values=np.zeros((t, h, w, c), np.int16),
+        rate=rate,
+        order=order,
+        palettes=read_entries(palettes, order),
+        reader=SymbolReader(rate.tables, payload),
+        corrections=corrections,
+    )
+
+
+def steps_by_position(network: ExactPrediction, h: int, w: int) -> Callable[[int, int, int], int]:
+    """Which step codes the latent at (row, column, channel)."""
+    masks = [(plan.start, plan.end, plan.where(h, w)) for plan in network.plans]
+
+    def step(y: int, x: int, channel: int) -> int:
+        return next(i for i, (start, end, mask) in enumerate(masks) if start <= channel < end and mask[y, x])
+
+    return step
+
+
+def join_payload(level: int, palettes: bytes, coded: bytes) -> bytes:
+    """Level, length of the palettes, palettes, entropy-coded words."""
+    return write_varints([level, len(palettes)]) + palettes + coded
+
+
+def split_payload(payload: bytes) -> tuple[int, bytes, bytes]:
+    """The parts that `join_payload` joined. Raises LatentError when they are cut off."""
+    ends = [i for i, byte in enumerate(payload[:20]) if byte < 0x80][:2]
+    if len(ends) < 2:
+        raise LatentError("a chunk's payload is cut off: the library is damaged there")
+    level, length = read_varints(payload[: ends[1] + 1])
+    start = ends[1] + 1
+    if start + length > len(payload):
+        raise LatentError("a chunk's payload is cut off: the library is damaged there")
+    return level, payload[start : start + length], payload[start + length :]
+
+
+def read_map(reader: SymbolReader, n: int, h: int, w: int) -> NDArray[np.uint8]:
+    """The palette map of one frame with `n` entries, (h, w)."""
+    share = int(reader.uniform(1, 256)[0])
+    same = reader.flags(h * w, (share + 0.5) / 256)
+    others = iter(reader.uniform(int((~same).sum()), n + 1).tolist())
+    choice: list[int] = []
+    for position, expected in enumerate(same.tolist()):
+        y, x = divmod(position, w)
+        choice.append(expected_choice(choice, y, x, w) if expected else next(others))
+    return np.array(choice, np.uint8).reshape(h, w)
+
+
+def read_chunks(chunks: Sequence[ChunkBytes], rate_of: Callable[[int], Rate]) -> list[tuple[Shorts, int]]:
+    """(T, h, w, C) int16 and the level of each chunk. Raises LatentError."""
+    opened = [_open(chunk, rate_of) for chunk in chunks]
+    alike: dict[tuple[int, int, int], list[_OpenChunk]] = {}
+    for chunk in opened:
+        alike.setdefault((chunk.rate.level, *chunk.values.shape[1:3]), []).append(chunk)
+    for group in alike.values():
+        for depth in range(max(len(chunk.order) for chunk in group)):
+            waiting = [chunk for chunk in group if depth < len(chunk.order)]
+            while waiting:
+                batch = [waiting.pop()]
+                frames = len(batch[0].order[depth])
+                while waiting and frames + len(waiting[-1].order[depth]) <= LOCKSTEP_FRAMES:
+                    frames += len(waiting[-1].order[depth])
+                    batch.append(waiting.pop())
+                _read_round(batch, depth)
+    return [(chunk.values, chunk.rate.level) for chunk in opened]
+
+
+def _read_round(chunks: Sequence[_OpenChunk], depth: int) -> None:
+    """One round of several chunks of one level and frame size."""
+    network, tables = chunks[0].rate.network, chunks[0].rate.tables
+    predictions: list[Prediction] = []
+    spans: list[tuple[_OpenChunk, list[int], slice]] = []
+    for chunk in chunks:
+        turns = chunk.order[depth]
+        begin = len(predictions)
+        guesses = [chunk.guess(turn) for turn in turns]
+        predictions += [chunk.known.predict(g, turn.frame) for g, turn in zip(guesses, turns, strict=True)]
+        spans.append((chunk, [turn.frame for turn in turns], slice(begin, len(predictions))))
+    h, w, c = chunks[0].values.shape[1:]
+    latents = np.zeros((len(predictions), h, w, c), np.int16)
+    choices = Choices(network, predictions, latents)
+    for number, plan in enumerate(network.plans):
+        means, scales = indices(*choices.unrounded(number), tables.n_scales)
+        where = plan.where(h, w)
+        for chunk, frames, span in spans:
+            for place, frame in enumerate(frames):
+                chunk.correct(frame, number, means[span][place], scales[span][place])
+            mean, scale = means[span][:, where], scales[span][:, where]
+            values = nearest(mean)
+            coded = scale > 0
+            values[coded] = chunk.reader.read(mean[coded].astype(np.int64), scale[coded].astype(np.int64))
+            block = latents[span, :, :, plan.channels]
+            block[:, where] = values
+    for chunk, frames, span in spans:
+        chunk.values[frames] = latents[span]
+        chunk.known.learn(frames, latents[span], proxies=depth + 1 < len(chunk.order))

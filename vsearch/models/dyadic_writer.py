@@ -1,0 +1,292 @@
+"""Frames -> chunks of the second codec: where blocks come from, which integers are worth their bits, the bytes.
+
+The encoder wants real numbers; the writer chooses integers. Near what the network expects an integer costs next to
+nothing, so each choice minimises bits + weight * squared error (rate-distortion optimised quantisation, Ramchandran
+and Vetterli 1994): unchanged pictures keep their latents, and noise does not flicker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vsearch.bitstream import ChunkBytes, write_chunk
+from vsearch.models.dyadic_reader import (
+    Choices,
+    Knowledge,
+    Rate,
+    indices,
+    is_plain,
+    join_payload,
+    nearest,
+    plain_entry,
+    write_entries,
+)
+from vsearch.models.entropy import (
+    GUARD,
+    MEAN_STEPS,
+    NARROW_REACH,
+    WIDE_REACH,
+    Correction,
+    SymbolWriter,
+    Tables,
+    write_corrections,
+)
+from vsearch.models.exact import StepPlan
+from vsearch.models.layers import N_SCALES
+from vsearch.models.motion import (
+    LATENT_LIMIT,
+    PREDICTION_STEPS,
+    Entry,
+    Guess,
+    Prediction,
+    Shorts,
+    expected_choice,
+    planes_of,
+)
+from vsearch.models.order import Turn, rounds
+from vsearch.models.shifts import Effort, palettes
+
+CODEC_ID = 2
+EFFORTS: Mapping[str, Effort] = {"fast": Effort(shifts=0), "default": Effort(shifts=4), "archive": Effort(shifts=5)}
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+EXCEPTION_BITS = 28.0  # what a latent costs that is not what its certain table says
+JUDGED = 64  # channels by which a block's prediction is judged
+MAP_BITS = 3.0  # what it costs, about, that a block is not predicted as its neighbours are
+ROUND_WEIGHTS = (
+    1.6,
+    1.45,
+    1.3,
+    1.15,
+    1.0,
+    0.9,
+)  # errors of early rounds are inherited by the frames predicted from them
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Coded:
+    """values: (T, h, w, C) int16 as chosen; chunk: their bytes."""
+
+    values: Shorts
+    chunk: bytes
+
+
+def write_pictures(
+    wanted: NDArray[np.float32], frames: NDArray[np.uint8], rate: Rate, effort: Effort, *, prefix: bytes
+) -> Coded:
+    """wanted: (T, h, w, C) real-valued latents of frames (T, 3, H, W) uint8 RGB."""
+    luma = np.einsum("tchw,c->thw", frames.astype(np.float32), LUMA, optimize=True)
+    return ChunkWriter(wanted, rate, palettes(luma, rounds(len(wanted)), effort), free=True).write(prefix)
+
+
+def write_latents(values: Shorts, rate: Rate, *, prefix: bytes) -> Coded:
+    """A chunk of exactly these latents, (T, h, w, C) int16."""
+    order = rounds(len(values))
+    entries = palettes(planes_of(rate.maps.proxies(values))[0][:, 32:-32, 32:-32], order, EFFORTS["fast"])
+    return ChunkWriter(values.astype(np.float32), rate, entries, free=False).write(prefix)
+
+
+class ChunkWriter:
+    """One chunk being written. free: whether integers other than the nearest may be chosen. predictions: of each frame,
+    for who trains the network.
+    """
+
+    def __init__(
+        self, wanted: NDArray[np.float32], rate: Rate, entries: Mapping[int, tuple[Entry, ...]], *, free: bool
+    ) -> None:
+        self._wanted, self._rate, self._entries, self._free = wanted, rate, entries, free
+        self._order = rounds(len(wanted))
+        t, h, w, c = wanted.shape
+        self._size = t, h, w, c
+        self._values = np.zeros(self._size, np.int16)
+        self._known = Knowledge(rate.maps)
+        self._coder = SymbolWriter(rate.tables)
+        self._corrections: list[Correction] = []
+        self._guesses: list[tuple[Turn, Guess]] = []
+        self.predictions: dict[int, Prediction] = {}
+
+    def write(self, prefix: bytes) -> Coded:
+        for depth in range(len(self._order)):
+            self._round(depth)
+        self._corrections.sort(key=lambda item: (item.position, item.is_scale))
+        t, h, w, c = self._size
+        payload = join_payload(self._rate.level, write_entries(self._guesses), self._coder.bytes())
+        chunk = ChunkBytes(CODEC_ID, prefix, (t, c, h, w), write_corrections(self._corrections), payload)
+        return Coded(self._values, write_chunk(chunk))
+
+    def _round(self, depth: int) -> None:
+        turns = self._order[depth]
+        predictions: list[Prediction] = []
+        for turn in turns:
+            guess, prediction = self._guess(turn)
+            self._guesses.append((turn, guess))
+            if not is_plain(turn, guess):
+                write_map(self._coder, guess)
+            predictions.append(prediction)
+        self.predictions.update(zip((turn.frame for turn in turns), predictions, strict=True))
+        frames = [turn.frame for turn in turns]
+        latents = np.zeros((len(turns), *self._values.shape[1:]), np.int16)
+        choices = Choices(self._rate.network, predictions, latents)
+        weight = ROUND_WEIGHTS[min(depth, len(ROUND_WEIGHTS) - 1)] if len(self._order) > 1 else 1.0
+        for number, plan in enumerate(self._rate.network.plans):
+            self._step(frames, plan, choices.unrounded(number), latents, weight)
+        self._values[frames] = latents
+        self._known.learn(frames, latents, proxies=depth + 1 < len(self._order))
+
+    def _step(
+        self,
+        frames: Sequence[int],
+        plan: StepPlan,
+        unrounded: tuple[NDArray[np.float64], NDArray[np.float64]],
+        latents: Shorts,
+        weight: float,
+    ) -> None:
+        """Choose and write one step of the frames of one round."""
+        h, w = latents.shape[1:3]
+        where = plan.where(h, w)
+        wanted = self._wanted[frames][:, where][..., plan.channels]
+        raw = unrounded[0][:, where], unrounded[1][:, where]
+        means, scales = indices(*raw, self._rate.tables.n_scales)
+        near = [near_boundary(raw[0]), near_boundary(np.clip(raw[1], 0, self._rate.tables.n_scales - 1))]
+        if self._free:
+            values = chosen(wanted, means, scales, self._rate.tables, weight * self._rate.weights[plan.channels])
+        else:
+            values = wanted.astype(np.int32)
+        exceptions = (scales == 0) & (values != nearest(means))
+        if exceptions.any():
+            scales[exceptions] = scale_for(np.abs(values - nearest(means))[exceptions])
+        near[1] |= exceptions
+        places = np.flatnonzero(where)
+        for is_scale, listed, index in ((False, near[0], means), (True, near[1], scales)):
+            for f, p, k in np.argwhere(listed):
+                position = (frames[f] * h * w + places[p]) * self._size[3] + plan.start + k
+                self._corrections.append(Correction(int(position), is_scale, int(index[f, p, k])))
+        coded = scales > 0
+        self._coder.write(values[coded].astype(np.int64), means[coded].astype(np.int64), scales[coded].astype(np.int64))
+        latents[:, :, :, plan.channels][:, where] = values
+
+    def _guess(self, turn: Turn) -> tuple[Guess, Prediction]:
+        """The entry that leaves each block least to code, and the prediction that it gives."""
+        _, h, w, _ = self._size
+        entries = self._entries[turn.frame]
+        wanted = self._wanted[turn.frame]
+        costs = [_leftover(wanted[..., :JUDGED])]
+        for entry in entries:
+            predicted = self._known.predict(Guess((entry,), np.ones((h, w), np.uint8)), turn.frame, channels=JUDGED)
+            costs.append(_leftover(wanted[..., :JUDGED] - predicted.values * np.float32(1 / PREDICTION_STEPS)))
+        choice = smooth(np.stack(costs))
+        used = np.unique(choice[choice > 0])
+        numbers = np.zeros(len(entries) + 1, np.uint8)
+        numbers[used] = np.arange(1, len(used) + 1)
+        guess = Guess(tuple(entries[i - 1] for i in used), numbers[choice])
+        plain = plain_entry(turn)
+        if plain is not None and not len(used):
+            guess = Guess((plain,), guess.choice)
+        return guess, self._known.predict(guess, turn.frame)
+
+
+def _leftover(difference: NDArray[np.floating]) -> NDArray[np.float32]:
+    """About how many bits a block's difference from its prediction takes, (h, w, C) -> (h, w)."""
+    return np.asarray(np.log1p(np.square(difference, dtype=np.float32)).sum(2) * np.float32(1.44), np.float32)
+
+
+def smooth(costs: NDArray[np.float32]) -> NDArray[np.intp]:
+    """The cheapest entry of each block, (n, h, w) -> (h, w), where leaving the expected one costs MAP_BITS."""
+    n, h, w = costs.shape
+    best = costs.argmin(0)
+    flat = costs.reshape(n, -1)
+    choice: list[int] = []
+    for position, own in enumerate(best.ravel().tolist()):
+        y, x = divmod(position, w)
+        expected = expected_choice(choice, y, x, w)
+        stay = flat[expected, position] <= flat[own, position] + MAP_BITS
+        choice.append(expected if stay else own)
+    return np.array(choice, np.intp).reshape(h, w)
+
+
+def write_map(coder: SymbolWriter, guess: Guess) -> None:
+    """The palette map of one frame: how often it is as expected, where, and what it is elsewhere."""
+    h, w = guess.choice.shape
+    choice = guess.choice.ravel().tolist()
+    expected = [expected_choice(choice, i // w, i % w, w) for i in range(h * w)]
+    same = np.array(choice) == np.array(expected)
+    share = min(255, int(same.mean() * 256))
+    coder.uniform(np.array([share]), 256)
+    coder.flags(same, (share + 0.5) / 256)
+    coder.uniform(np.array(choice)[~same], len(guess.entries) + 1)
+
+
+def near_boundary(x: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which outputs lie within GUARD of where their index changes (half-integers)."""
+    shifted = x + 0.5
+    return np.asarray(np.abs(shifted - np.rint(shifted)) <= GUARD)
+
+
+def scale_for(distance: NDArray[np.int32]) -> NDArray[np.int32]:
+    """The scale index of a Laplace density as wide as a distance, at least 1."""
+    step = 5.95 / (N_SCALES - 1)
+    return np.clip(np.rint(np.log(distance / 0.06) / step), 1, N_SCALES - 1).astype(np.int32)
+
+
+def chosen(
+    wanted: NDArray[np.float32],
+    means: NDArray[np.int32],
+    scales: NDArray[np.int32],
+    tables: Tables,
+    weights: NDArray[np.float64],
+) -> NDArray[np.int32]:
+    """The integers to write, shape of `wanted`; weights: (out,) bits a squared error is worth, by channel (last axis).
+
+    Candidates: the nearest integer, the most probable one, and the one next to the nearest on the way there.
+    """
+    costs = bit_costs(tables)
+    rows = scales * MEAN_STEPS + means % MEAN_STEPS
+    shift = means // MEAN_STEPS
+    likely = shift + costs.likely[rows]
+    round_ = np.rint(wanted).astype(np.int32)
+    values = likely.copy()
+    where = np.nonzero(round_ != likely)
+    near, mode, row, base = round_[where], likely[where], rows[where], shift[where]
+    y = wanted[where]
+    weight = weights[where[-1]]
+    candidates = np.stack([near, near - np.sign(near - mode), mode])
+    bits = costs.of(row, candidates - base)
+    bits += np.where((row < MEAN_STEPS) & (candidates != mode), EXCEPTION_BITS, 0)
+    price = bits + weight * np.square(candidates - y)
+    values[where] = np.take_along_axis(candidates, price.argmin(0)[None], 0)[0]
+    return np.asarray(np.clip(values, -LATENT_LIMIT, LATENT_LIMIT), np.int32)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BitCosts:
+    """Bits of each symbol of each table, (rows, 2 * WIDE_REACH + 1) about 0; likely: (rows,) the cheapest symbol."""
+
+    bits: NDArray[np.float32]
+    likely: NDArray[np.int32]
+
+    def of(self, rows: NDArray[np.int32], symbols: NDArray[np.int32]) -> NDArray[np.float32]:
+        """rows: (n,); symbols: (k, n)."""
+        return np.asarray(self.bits[rows, np.clip(symbols, -WIDE_REACH, WIDE_REACH) + WIDE_REACH])
+
+
+def bit_costs(tables: Tables) -> BitCosts:
+    """Computed once for each set of tables."""
+    return _bit_costs(tables.narrow.tobytes(), tables.wide.tobytes(), len(tables.narrow))
+
+
+@lru_cache(maxsize=4)
+def _bit_costs(narrow_bytes: bytes, wide_bytes: bytes, n_narrow: int) -> BitCosts:
+    narrow = np.frombuffer(narrow_bytes, np.float32).reshape(n_narrow, -1)
+    wide = np.frombuffer(wide_bytes, np.float32).reshape(-1, 2 * WIDE_REACH + 2)
+    bits = np.empty((n_narrow + len(wide), 2 * WIDE_REACH + 1), np.float32)
+    bits[:n_narrow] = 16 - np.log2(narrow[:, -1:])
+    bits[:n_narrow, WIDE_REACH - NARROW_REACH : WIDE_REACH + NARROW_REACH + 1] = -np.log2(narrow[:, :-1])
+    bits[n_narrow:] = -np.log2(wide[:, :-1])
+    likely = (bits.argmin(1) - WIDE_REACH).astype(np.int32)
+    certain = np.arange(MEAN_STEPS)
+    likely[:MEAN_STEPS] = (certain + MEAN_STEPS // 2) // MEAN_STEPS
+    return BitCosts(bits, likely)

@@ -1,0 +1,223 @@
+"""What a frame's latents probably are, seen from frames that are known: shifted proxies of them, transformed again.
+
+A latent describes a block of 16x16 pixels, so latents do not move with what they show. A *proxy* does: a rough picture
+(luma, and chroma at half the size) that a fixed linear map makes of a known frame's latents alone. The writer looks for
+each block of the new frame in the proxies of known frames; the block found, taken through a second linear map, predicts
+the latents. Both maps are integer matrices fitted by least squares when a model is made. Every product and sum stays
+below 2**24 (checked when a model is loaded), where float32 is exact: so proxies and predictions are the same integers
+on every machine, in whatever order they are summed.
+
+Which shifts of which frames serve a frame is a short list, the *palette*; a map says which entry each block uses. Entry
+0 is "none": nothing known resembles the block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vsearch.errors import LatentError
+
+BLOCK = 16
+LUMA, CHROMA = BLOCK * BLOCK, 2 * (BLOCK // 2) ** 2
+BLOCK_VALUES = LUMA + CHROMA  # of a block of a proxy: luma, then two quarters of chroma
+REACH = 32  # the longest shift, in pixels
+PROXY_BITS, PREDICTION_BITS = 6, 16  # how finely the maps' weights are rounded, at most
+PREDICTION_STEPS_BITS = 3
+PREDICTION_STEPS = 1 << PREDICTION_STEPS_BITS  # predictions are integers in this many steps a unit
+EXACT = 1 << 24  # float32 holds every integer up to here
+LATENT_LIMIT = 1023
+PROXY_LIMIT = 127  # what latents are clamped to where they make proxies
+MAX_PALETTE = 16
+
+Shorts = NDArray[np.int16]
+Proxy = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A known frame, shifted: the block at (y, x) of the new frame looks like the one at (y + dy, x + dx) of it."""
+
+    frame: int
+    dy: int = 0
+    dx: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One way to predict a block: from one source, or from the mean of two."""
+
+    first: Source
+    second: Source | None = None
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        return (self.first,) if self.second is None else (self.first, self.second)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Guess:
+    """How one frame is predicted. choice: (h, w) uint8, 0 for none, else 1 + the number of an entry."""
+
+    entries: tuple[Entry, ...]
+    choice: NDArray[np.uint8]
+
+
+class Maps:
+    """The two linear maps of a model, for one level.
+
+    synthesis: (C, 384), latents -> a block of the proxy, in 1 / 2**PROXY_BITS; analysis: (384, C), back, each channel
+    in the finest power of two at most 2**PREDICTION_BITS whose sums float32 holds. Raises LatentError when there is
+    none.
+    """
+
+    def __init__(self, synthesis: NDArray[np.float32], analysis: NDArray[np.float32]) -> None:
+        self.synthesis = np.rint(synthesis.astype(np.float64) * 2.0**PROXY_BITS).astype(np.float32)
+        self.analysis = np.zeros(analysis.shape, np.float32)
+        self._shifts = np.zeros(analysis.shape[1], np.int32)
+        todo = np.ones(analysis.shape[1], bool)
+        for bits in range(PREDICTION_BITS, PREDICTION_STEPS_BITS, -1):
+            rounded = np.rint(analysis.astype(np.float64) * 2.0**bits)
+            fits = todo & (128 * np.abs(rounded).sum(0) < EXACT)
+            self.analysis[:, fits] = rounded[:, fits]
+            self._shifts[fits] = bits - PREDICTION_STEPS_BITS
+            todo &= ~fits
+        if todo.any() or not PROXY_LIMIT * np.abs(self.synthesis).sum(0).max() < EXACT - 2**PROXY_BITS:
+            raise LatentError(
+                f"the sums of the model's linear maps may exceed {EXACT}, beyond which float32 is not exact"
+            )
+
+    def proxies(self, latents: Shorts) -> Proxy:
+        """latents: (n, h, w, C) -> padded proxies (n, 16h + 2 REACH, 1.5 (16w + 2 REACH)), whole numbers -128..127.
+
+        Luma fills the left two thirds of each; the right third holds the two chroma planes at half size, one below the
+        other. Edges are repeated outward.
+        """
+        n, h, w, c = latents.shape
+        blocks = np.clip(latents, -PROXY_LIMIT, PROXY_LIMIT).reshape(-1, c).astype(np.float32) @ self.synthesis
+        np.floor((blocks + np.float32(2 ** (PROXY_BITS - 1))) * np.float32(2.0**-PROXY_BITS), out=blocks)
+        np.clip(blocks, -128, 127, out=blocks)
+        out = np.empty((n, BLOCK * h + 2 * REACH, (BLOCK * w + 2 * REACH) * 3 // 2), np.float32)
+        for plane, values in zip(planes_of(out), _split(blocks), strict=True):
+            side = int(np.sqrt(values.shape[1]))
+            picture = values.reshape(n, h, w, side, side).transpose(0, 1, 3, 2, 4).reshape(n, h * side, w * side)
+            margin = REACH * side // BLOCK
+            plane[:] = np.pad(picture, ((0, 0), (margin, margin), (margin, margin)), mode="edge")
+        return out
+
+    def predict(self, blocks: Proxy, channels: int | None) -> NDArray[np.int32]:
+        """blocks of proxies (m, 384) -> predicted latents (m, C) in 1 / PREDICTION_STEPS; of the first `channels`."""
+        sums = (blocks @ self.analysis[:, :channels]).astype(np.int32)
+        shifts = self._shifts[:channels]
+        return np.asarray((sums + (1 << shifts - 1)) >> shifts, np.int32)
+
+
+def planes_of(proxies: Proxy) -> tuple[Proxy, Proxy, Proxy]:
+    """Views of the padded luma and chroma planes, (n, rows, columns) each."""
+    rows, columns = proxies.shape[1], proxies.shape[2] * 2 // 3
+    right = proxies[:, :, columns:]
+    return proxies[:, :, :columns], right[:, : rows // 2], right[:, rows // 2 :]
+
+
+def _split(blocks: Proxy) -> tuple[Proxy, Proxy, Proxy]:
+    return blocks[:, :LUMA], blocks[:, LUMA : LUMA + CHROMA // 2], blocks[:, LUMA + CHROMA // 2 :]
+
+
+def blocks_at(
+    proxies: Proxy, which: NDArray[np.intp], rows: NDArray[np.intp], columns: NDArray[np.intp], shifts: NDArray[np.intp]
+) -> Proxy:
+    """Blocks (m, 384) of padded proxies. which: (m,) numbers of proxies; rows, columns: (m,) positions in blocks;
+    shifts: (m, 2) pixels, dy and dx, up to REACH either way.
+    """
+    m = len(which)
+    out = np.empty((m, BLOCK_VALUES), np.float32)
+    start = 0
+    for number, plane in enumerate(planes_of(proxies)):
+        side = BLOCK if number == 0 else BLOCK // 2
+        scale = BLOCK // side
+        windows = np.lib.stride_tricks.sliding_window_view(plane, (side, side), axis=(1, 2))
+        y = rows * side + (REACH + shifts[:, 0]) // scale
+        x = columns * side + (REACH + shifts[:, 1]) // scale
+        out[:, start : start + side * side] = windows[which, y, x].reshape(m, -1)
+        start += side * side
+    return out
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prediction:
+    """What is known of one frame's latents before they are read.
+
+    values: (h, w, C) int32, in 1 / PREDICTION_STEPS; flags: (h, w, FLAGS) float64: predicted at all, from two
+    sources, and how far away in time the source is (log2 of frames / 4).
+    """
+
+    values: NDArray[np.int32]
+    flags: NDArray[np.float64]
+
+
+FLAGS = 3
+
+
+def predict(
+    guess: Guess,
+    frame: int,
+    known: Mapping[int, Shorts],
+    proxies: Mapping[int, Proxy],
+    maps: Maps,
+    channels: int | None = None,
+) -> Prediction:
+    """known: latents (h, w, C) of the frames that are known; proxies: theirs, (rows, columns) each; channels: how many
+    are wanted (None: all).
+
+    An unshifted source predicts with its latents themselves.
+    """
+    h, w = guess.choice.shape
+    c = min(channels or LATENT_LIMIT, maps.synthesis.shape[0])
+    values = np.zeros((h, w, c), np.int32)
+    flags = np.zeros((h, w, FLAGS))
+    for number, entry in enumerate(guess.entries, 1):
+        rows, columns = np.nonzero(guess.choice == number)
+        if not len(rows):
+            continue
+        parts = [_from(source, rows, columns, known, proxies, maps, channels) for source in entry.sources]
+        values[rows, columns] = parts[0] if len(parts) == 1 else (parts[0] + parts[1]) >> 1
+        distance = min(abs(source.frame - frame) for source in entry.sources)
+        flags[rows, columns] = (1.0, float(len(parts) == 2), DISTANCES[min(distance, 31)])
+    return Prediction(values, flags)
+
+
+# log2(frames) / 4 in sixteenths: what every machine rounds alike.
+DISTANCES = (0.0, *(round(4 * float(np.log2(n))) / 16 for n in range(1, 32)))
+
+
+def _from(
+    source: Source,
+    rows: NDArray[np.intp],
+    columns: NDArray[np.intp],
+    known: Mapping[int, Shorts],
+    proxies: Mapping[int, Proxy],
+    maps: Maps,
+    channels: int | None,
+) -> NDArray[np.int32]:
+    if source.dy == source.dx == 0:
+        return known[source.frame][rows, columns, :channels].astype(np.int32) * PREDICTION_STEPS
+    shifts = np.tile(np.array([source.dy, source.dx], np.intp), (len(rows), 1))
+    blocks = blocks_at(proxies[source.frame][None], np.zeros(len(rows), np.intp), rows, columns, shifts)
+    return maps.predict(blocks, channels)
+
+
+def expected_choice(choice: Sequence[int], y: int, x: int, w: int) -> int:
+    """What the map probably says at (y, x), from what is left and above: above where the row above did not change.
+
+    choice: the map so far, in row order.
+    """
+    if not y:
+        return choice[x - 1] if x else 0
+    above = choice[(y - 1) * w + x]
+    if not x:
+        return above
+    left = choice[y * w + x - 1]
+    return above if left == choice[(y - 1) * w + x - 1] else left
