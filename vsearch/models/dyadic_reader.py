@@ -25,6 +25,7 @@ from vsearch.models.motion import (
     Source,
     expected_choice,
     predict,
+    predict_all,
 )
 from vsearch.models.order import Turn, rounds
 
@@ -57,9 +58,12 @@ class Knowledge:
         if proxies:
             self.proxies.update(zip(frames, self._maps.proxies(latents), strict=True))
 
-    def predict(self, guess: Guess, frame: int, *, channels: int | None = None) -> Prediction:
-        """channels: only so many of the first, for who wants to judge a guess."""
-        return predict(guess, frame, self.latents, self.proxies, self._maps, channels)
+    def predict(self, guess: Guess, frame: int) -> Prediction:
+        return predict(guess, frame, self.latents, self.proxies, self._maps)
+
+    def predict_all(self, entries: Sequence[Entry], size: tuple[int, int], *, channels: int) -> NDArray[np.int32]:
+        """What each entry says of every block, (entries, h, w, channels), for who wants to choose among them."""
+        return predict_all(entries, size, self.latents, self.proxies, self._maps, channels)
 
 
 class Choices:

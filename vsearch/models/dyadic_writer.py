@@ -174,11 +174,10 @@ class ChunkWriter:
         _, h, w, _ = self._size
         entries = self._entries[turn.frame]
         wanted = self._wanted[turn.frame]
-        costs = [_leftover(wanted[..., :JUDGED])]
-        for entry in entries:
-            predicted = self._known.predict(Guess((entry,), np.ones((h, w), np.uint8)), turn.frame, channels=JUDGED)
-            costs.append(_leftover(wanted[..., :JUDGED] - predicted.values * np.float32(1 / PREDICTION_STEPS)))
-        choice = smooth(np.stack(costs))
+        predicted = self._known.predict_all(entries, (h, w), channels=JUDGED)
+        differences = wanted[None, ..., :JUDGED] - predicted * np.float32(1 / PREDICTION_STEPS)
+        costs = np.concatenate([_leftover(wanted[None, ..., :JUDGED]), _leftover(differences)])
+        choice = smooth(costs)
         used = np.unique(choice[choice > 0])
         numbers = np.zeros(len(entries) + 1, np.uint8)
         numbers[used] = np.arange(1, len(used) + 1)
@@ -190,8 +189,8 @@ class ChunkWriter:
 
 
 def _leftover(difference: NDArray[np.floating]) -> NDArray[np.float32]:
-    """About how many bits a block's difference from its prediction takes, (h, w, C) -> (h, w)."""
-    return np.asarray(np.log1p(np.square(difference, dtype=np.float32)).sum(2) * np.float32(1.44), np.float32)
+    """About how many bits a block's difference from its prediction takes, (..., C) -> (...)."""
+    return np.asarray(np.log1p(np.square(difference, dtype=np.float32)).sum(-1) * np.float32(1.44), np.float32)
 
 
 def smooth(costs: NDArray[np.float32]) -> NDArray[np.intp]:

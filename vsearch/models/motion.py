@@ -167,22 +167,20 @@ def predict(
     known: Mapping[int, Shorts],
     proxies: Mapping[int, Proxy],
     maps: Maps,
-    channels: int | None = None,
 ) -> Prediction:
-    """known: latents (h, w, C) of the frames that are known; proxies: theirs, (rows, columns) each; channels: how many
-    are wanted (None: all).
+    """known: latents (h, w, C) of the frames that are known; proxies: theirs, (rows, columns) each.
 
     An unshifted source predicts with its latents themselves.
     """
     h, w = guess.choice.shape
-    c = min(channels or LATENT_LIMIT, maps.synthesis.shape[0])
+    c = maps.synthesis.shape[0]
     values = np.zeros((h, w, c), np.int32)
     flags = np.zeros((h, w, FLAGS))
     for number, entry in enumerate(guess.entries, 1):
         rows, columns = np.nonzero(guess.choice == number)
         if not len(rows):
             continue
-        parts = [_from(source, rows, columns, known, proxies, maps, channels) for source in entry.sources]
+        parts = [_from(source, rows, columns, known, proxies, maps) for source in entry.sources]
         values[rows, columns] = parts[0] if len(parts) == 1 else (parts[0] + parts[1]) >> 1
         distance = min(abs(source.frame - frame) for source in entry.sources)
         flags[rows, columns] = (1.0, float(len(parts) == 2), DISTANCES[min(distance, 31)])
@@ -200,13 +198,50 @@ def _from(
     known: Mapping[int, Shorts],
     proxies: Mapping[int, Proxy],
     maps: Maps,
-    channels: int | None,
 ) -> NDArray[np.int32]:
     if source.dy == source.dx == 0:
-        return known[source.frame][rows, columns, :channels].astype(np.int32) * PREDICTION_STEPS
+        return known[source.frame][rows, columns].astype(np.int32) * PREDICTION_STEPS
     shifts = np.tile(np.array([source.dy, source.dx], np.intp), (len(rows), 1))
     blocks = blocks_at(proxies[source.frame][None], np.zeros(len(rows), np.intp), rows, columns, shifts)
-    return maps.predict(blocks, channels)
+    return maps.predict(blocks, None)
+
+
+def predict_all(
+    entries: Sequence[Entry],
+    size: tuple[int, int],
+    known: Mapping[int, Shorts],
+    proxies: Mapping[int, Proxy],
+    maps: Maps,
+    channels: int,
+) -> NDArray[np.int32]:
+    """What every entry predicts of every block: (entries, h, w, channels at most) in 1 / PREDICTION_STEPS."""
+    h, w = size
+    sources = list(dict.fromkeys(source for entry in entries for source in entry.sources))
+    shifted = [source for source in sources if source.dy or source.dx]
+    values = {
+        s: known[s.frame][..., :channels].astype(np.int32) * PREDICTION_STEPS for s in sources if s not in shifted
+    }
+    if shifted:
+        blocks = np.concatenate([all_blocks(proxies[s.frame], size, s.dy, s.dx) for s in shifted])
+        values |= zip(shifted, maps.predict(blocks, channels).reshape(len(shifted), h, w, -1), strict=True)
+    c = min(channels, maps.synthesis.shape[0])
+    out = np.empty((len(entries), h, w, c), np.int32)
+    for one, entry in zip(out, entries, strict=True):
+        first = values[entry.first]
+        one[:] = first if entry.second is None else (first + values[entry.second]) >> 1
+    return out
+
+
+def all_blocks(proxy: Proxy, size: tuple[int, int], dy: int, dx: int) -> Proxy:
+    """Every block of a picture (h * w, 384), as a padded proxy shows it shifted by dy and dx."""
+    h, w = size
+    parts = []
+    for plane in planes_of(proxy[None]):
+        side = BLOCK if len(plane[0]) == len(proxy) else BLOCK // 2
+        y, x = (REACH + dy) * side // BLOCK, (REACH + dx) * side // BLOCK
+        picture = plane[0, y : y + h * side, x : x + w * side]
+        parts.append(picture.reshape(h, side, w, side).transpose(0, 2, 1, 3).reshape(h * w, side * side))
+    return np.concatenate(parts, 1)
 
 
 def expected_choice(choice: Sequence[int], y: int, x: int, w: int) -> int:
