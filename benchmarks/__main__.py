@@ -12,6 +12,7 @@ from vsearch.errors import VsearchError
 PROGRAMS = {
     "excerpts": "benchmarks.bench_excerpts:main",
     "previews": "benchmarks.bench_previews:main",
+    "rate_distortion": "benchmarks.bench_rate_distortion:main",
     "shots": "benchmarks.bench_shots:main",
     "size": "benchmarks.bench_size:main",
     "speed": "benchmarks.bench_speed:main",
