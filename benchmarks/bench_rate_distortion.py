@@ -178,9 +178,8 @@ def finish(found: Findings, setting: Setting, args: argparse.Namespace, *, data:
     )
     report.publish(finished, report.output_path(result_name(args), args))
     if args.plot is not None:
-        curves = {name: rows for name, rows in found.figures["curves"].items() if name != AVIF_BARE}
         title = f"{data['videos']} videos, at most {args.frames} frames each, one a second"
-        draw_curves(curves, setting.codec.tiers, title=title, output=args.plot)
+        draw_curves(found.figures["curves"], setting.codec.tiers, title=title, output=args.plot)
         say(f"drawn to {args.plot}")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,14 +18,20 @@ from vsearch.text import counted, span
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Footage:
-    """All sampled frames of a video at preview size, (n, 3, H, W) uint8 RGB, their times, (n,) int64, and how many
-    seconds of it were decoded.
+    """All sampled frames of a video at preview size, (n, 3, H, W) uint8 RGB, their times, (n,) int64 in `time_base`,
+    and how many seconds of it were decoded.
     """
 
     video: Video
     frames: NDArray[np.uint8]
     pts: NDArray[np.int64]
+    time_base: Fraction
     seconds: float
+
+    def nearest(self, seconds: float) -> int:
+        """The number of the frame sampled nearest to a time that counts from the first one."""
+        since_first = (self.pts - self.pts[0]).astype(np.float64) * float(self.time_base)
+        return int(np.argmin(np.abs(since_first - seconds)))
 
     def middle(self, at_most: int) -> NDArray[np.uint8]:
         """At most so many consecutive frames, (m, 3, H, W) uint8 RGB, from the middle of the video."""
@@ -48,5 +55,6 @@ def read_one(decoder: DecodeProcess, video: Video) -> Footage:
         video,
         np.concatenate([batch.frames for batch in batches]),
         np.concatenate([batch.pts for batch in batches]),
+        batches[0].time_base,
         seconds,
     )

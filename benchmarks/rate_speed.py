@@ -88,7 +88,8 @@ class Speed:
 def measure_speed(setting: Setting, files: Sequence[Path], *, threads: int, runs: int, n_chunks: int = CHUNKS) -> Speed:
     """At the codec's default tier, on `threads` threads (which the codec was loaded with); median of `runs`.
 
-    files: real videos; of the frames of one size that they have most of, `n_chunks` chunks are taken, over again if needed.
+    files: real videos; of the frames of one size that they have most of, `n_chunks` chunks are taken, the same ones
+    again where there are fewer.
     """
     say("measuring speed")
     distinct = real_chunks(files, n_chunks)
