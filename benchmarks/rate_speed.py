@@ -17,7 +17,6 @@ from benchmarks.report import Goal, Table, say, spread
 from benchmarks.score_pictures import bracket
 from benchmarks.stills import AVIF, StillCoder
 from vsearch.metrics import psnr, ssim
-from vsearch.records import Latents
 
 CHUNKS, ENCODED_CHUNKS = 32, 8  # unpacking goes side by side: many of them; encoding one after the other: fewer
 WANTED = {"encode and pack": 150.0, "with quality check": 75.0, "decode to pixels": 200.0, "unpack": 600.0}
@@ -85,6 +84,49 @@ class Speed:
         return Table(title, ("", "median", "range"), tuple(rows))
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Material:
+    """What speed is measured on: chunks, (n, 3, H, W) uint8 RGB each, the first `ENCODED_CHUNKS` of which are coded,
+    all packed at the codec's default tier, and AVIF at nearest bytes.
+    """
+
+    setting: Setting
+    chunks: Sequence[Frames]
+    packed: Sequence[bytes]
+    avif: StillCoder
+    quality: int
+
+    @classmethod
+    def of(cls, setting: Setting, chunks: Sequence[Frames]) -> _Material:
+        level = setting.codec.tiers["default"]
+        packed = [data for chunk in chunks for _, data in setting.chunks(chunk, level)]
+        quality, avif = nearest_avif(chunks[0], sum(map(len, packed)) / sum(map(len, chunks)))
+        return cls(setting, chunks, packed, avif, quality)
+
+    @property
+    def coded(self) -> Sequence[Frames]:
+        return self.chunks[:ENCODED_CHUNKS]
+
+    def stills(self, pool: ThreadPoolExecutor) -> list[bytes]:
+        """An AVIF file of each frame that is coded, as many at a time as the pool has threads."""
+        return list(pool.map(lambda frame: self.avif.save(frame, self.quality), np.concatenate(self.coded)))
+
+    def steps(self, files: Sequence[bytes], pool: ThreadPoolExecutor) -> dict[str, tuple[int, Callable[[], object]]]:
+        """By name: how many frames a step goes over, and the step. files: AVIF stills to decode."""
+        setting, codec = self.setting, self.setting.codec
+        level, latents = codec.tiers["default"], codec.unpack_many(self.packed)
+        few, many = sum(map(len, self.coded)), sum(map(len, self.chunks))
+        return {
+            "encode and pack": (few, lambda: [setting.chunks(chunk, level) for chunk in self.coded]),
+            "with quality check": (few, lambda: [checked(setting, chunk, level, pool) for chunk in self.coded]),
+            "decode to pixels": (many, lambda: [codec.decode(one) for one in codec.unpack_many(self.packed)]),
+            "pixels alone": (many, lambda: [codec.decode(one) for one in latents]),
+            "unpack": (many, lambda: codec.unpack_many(self.packed)),
+            "AVIF encode": (few, lambda: self.stills(pool)),
+            "AVIF decode": (few, lambda: list(pool.map(self.avif.open, files))),
+        }
+
+
 def measure_speed(setting: Setting, files: Sequence[Path], *, threads: int, runs: int, n_chunks: int = CHUNKS) -> Speed:
     """At the codec's default tier, on `threads` threads (which the codec was loaded with); median of `runs`.
 
@@ -93,41 +135,22 @@ def measure_speed(setting: Setting, files: Sequence[Path], *, threads: int, runs
     """
     say("measuring speed")
     distinct = real_chunks(files, n_chunks)
-    chunks = list(islice(cycle(distinct), n_chunks))
-    encoded = chunks[:ENCODED_CHUNKS]
-    level, codec = setting.codec.tiers["default"], setting.codec
-    packed = [data for chunk in chunks for _, data in setting.chunks(chunk, level)]
-    latents = codec.unpack_many(packed)
-    n_frames = {"few": sum(map(len, encoded)), "all": sum(map(len, chunks))}
-    mean_bytes = sum(map(len, packed)) / n_frames["all"]
-    quality, avif = nearest_avif(encoded[0], mean_bytes)
+    material = _Material.of(setting, list(islice(cycle(distinct), n_chunks)))
     with ThreadPoolExecutor(threads) as pool:
-        files_of = list(pool.map(lambda frame: avif.save(frame, quality), np.concatenate(encoded)))
-        steps: dict[str, tuple[str, Callable[[], object]]] = {
-            "encode and pack": ("few", lambda: [setting.chunks(chunk, level) for chunk in encoded]),
-            "with quality check": ("few", lambda: [checked(setting, chunk, level, pool) for chunk in encoded]),
-            "decode to pixels": ("all", lambda: decode_all(setting, codec.unpack_many(packed))),
-            "pixels alone": ("all", lambda: decode_all(setting, latents)),
-            "unpack": ("all", lambda: codec.unpack_many(packed)),
-            "AVIF encode": (
-                "few",
-                lambda: list(pool.map(lambda frame: avif.save(frame, quality), np.concatenate(encoded))),
-            ),
-            "AVIF decode": ("few", lambda: list(pool.map(avif.open, files_of))),
-        }
+        stills = material.stills(pool)
+        steps = material.steps(stills, pool)
         warmed({name: step for name, (_, step) in steps.items()})
-        rates = {
-            name: spread([n_frames[many] / elapsed(step) for _ in range(runs)]) for name, (many, step) in steps.items()
-        }
+        rates = {name: spread([frames / elapsed(step) for _ in range(runs)]) for name, (frames, step) in steps.items()}
+    frames = sum(map(len, material.chunks))
     return Speed(
-        frames=n_frames["all"],
+        frames=frames,
         distinct_frames=sum(map(len, distinct)),
         threads=threads,
-        bytes_a_frame=mean_bytes,
-        avif_quality=quality,
-        avif_bytes_a_frame=sum(map(len, files_of)) / len(files_of),
+        bytes_a_frame=sum(map(len, material.packed)) / frames,
+        avif_quality=material.quality,
+        avif_bytes_a_frame=sum(map(len, stills)) / len(stills),
         rates=rates,
-        one_chunk_s=spread([elapsed(lambda: codec.unpack(packed[0])) for _ in range(runs)]),
+        one_chunk_s=spread([elapsed(lambda: setting.codec.unpack(material.packed[0])) for _ in range(runs)]),
     )
 
 
@@ -138,10 +161,6 @@ def checked(setting: Setting, chunk: Frames, level: int, pool: ThreadPoolExecuto
         shown = setting.codec.decode(latents)
         found += pool.map(lambda pair: (psnr(*pair), ssim(*pair)), zip(chunk, shown, strict=True))
     return found
-
-
-def decode_all(setting: Setting, latents: Sequence[Latents]) -> list[Frames]:
-    return [setting.codec.decode(one) for one in latents]
 
 
 def nearest_avif(frames: Frames, wanted_bytes: float) -> tuple[int, StillCoder]:

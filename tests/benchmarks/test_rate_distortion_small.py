@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,12 @@ import numpy as np
 import pytest
 
 from benchmarks.__main__ import main
-from benchmarks.bench_rate_distortion import AVIF_BARE
+from benchmarks.bench_rate_distortion import AVIF_BARE, bd_goals
 from benchmarks.codec_rates import Setting, same
 from benchmarks.moving import MOVING, MovingCoder
-from benchmarks.peers import PEERS
+from benchmarks.peers import PEERS, PointShelf
 from benchmarks.report import BenchmarkError
+from benchmarks.score_rates import MEASURES, Comparison
 from tests import archives, videos
 from tests.benchmarks.small_corpus import write_corpus
 from vsearch.metrics import psnr
@@ -74,6 +76,7 @@ def test_a_subset_of_parts_and_peers_is_measured_alone(small_corpus: Path, tmp_p
     assert "bytes_an_hour" not in found["figures"]
 
 
+@pytest.mark.slow
 def test_speed_is_measured_beside_avif(small_corpus: Path, tmp_path: Path) -> None:
     speed = measured(small_corpus, tmp_path / "x.json", "--parts", "speed", "--quick")["figures"]["speed"]
     assert all(rate["median"] > 0 for rate in speed["frames_a_second"].values())
@@ -115,6 +118,35 @@ def test_what_ffmpeg_refuses_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     with pytest.raises(BenchmarkError, match="ffmpeg is missing"):
         MOVING[0].encode(frames, 30)
+
+
+def test_without_matplotlib_a_plot_is_refused_before_anything_is_measured(
+    small_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert main(["rate_distortion", "--corpus", str(small_corpus), "--plot", str(tmp_path / "x.png")]) == 1
+    assert capsys.readouterr().err == (
+        "benchmarks: error: --plot needs matplotlib: pip install 'vsearch[train]', or leave --plot out\n"
+    )
+
+
+def test_points_are_kept_by_all_that_they_depend_on(tmp_path: Path) -> None:
+    shelf, frames = PointShelf(tmp_path), np.stack([videos.texture(1, (48, 64))])
+    path, point = shelf.path(PEERS["jpeg"], frames), PEERS["jpeg"].point(frames, 30)
+    others = [shelf.path(PEERS["webp"], frames), shelf.path(PEERS["jpeg"], frames[:, :, :, ::-1])]
+    assert len({path, *others}) == 3
+    assert shelf.read(path) == {}
+    shelf.write(path, {30: point})
+    assert shelf.read(path) == {30: point}
+    path.write_text('[{"quality": 30}]')
+    with pytest.raises(BenchmarkError, match="delete it"):
+        shelf.read(path)
+
+
+def test_goals_are_held_against_the_mean_over_videos() -> None:
+    rates = {measure: {"JPEG": Comparison({"a": -90.0, "b": -60.0}, 28.0, 30.0, 0.5, 0)} for measure in MEASURES}
+    assert [(goal.measured, goal.met) for goal in bd_goals(rates)] == [(-75.0, True)] * 2
+    assert bd_goals({measure: {"JPEG": None} for measure in MEASURES}) == []
 
 
 def test_latents_of_another_level_are_not_the_same() -> None:
