@@ -12,7 +12,9 @@ from vsearch.errors import VsearchError
 PROGRAMS = {
     "excerpts": "benchmarks.bench_excerpts:main",
     "previews": "benchmarks.bench_previews:main",
+    "rate_distortion": "benchmarks.bench_rate_distortion:main",
     "shots": "benchmarks.bench_shots:main",
+    "side_by_side": "benchmarks.bench_side_by_side:main",
     "size": "benchmarks.bench_size:main",
     "speed": "benchmarks.bench_speed:main",
     "startup": "benchmarks.bench_startup:main",

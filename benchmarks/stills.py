@@ -23,17 +23,44 @@ class StillCoder:
 
     def code(self, frame: NDArray[np.uint8], quality: int) -> tuple[int, NDArray[np.uint8]]:
         """frame: (3, H, W) uint8 RGB -> bytes of the file, container included, and the picture that it decodes to."""
+        data = self.save(frame, quality)
+        return len(data), self.open(data)
+
+    def save(self, frame: NDArray[np.uint8], quality: int) -> bytes:
+        """frame: (3, H, W) uint8 RGB -> the file."""
         buffer = BytesIO()
         picture = Image.fromarray(np.ascontiguousarray(frame.transpose(1, 2, 0)))
         picture.save(buffer, self.form, quality=quality, **self.settings)
-        n_bytes = buffer.tell()
-        buffer.seek(0)
-        with Image.open(buffer) as decoded:
-            return n_bytes, np.ascontiguousarray(np.asarray(decoded.convert("RGB")).transpose(2, 0, 1))
+        return buffer.getvalue()
+
+    def open(self, data: bytes) -> NDArray[np.uint8]:
+        """The file -> its picture, (3, H, W) uint8 RGB."""
+        with Image.open(BytesIO(data)) as decoded:
+            return np.ascontiguousarray(np.asarray(decoded.convert("RGB")).transpose(2, 0, 1))
 
 
-STILLS = (
-    StillCoder("JPEG", "JPEG", range(1, 96), {"optimize": True}),
-    StillCoder("WebP (method 6)", "WEBP", range(0, 101), {"method": 6}),
-    StillCoder("AVIF (speed 4)", "AVIF", range(0, 101), {"speed": 4}),
-)
+JPEG = StillCoder("JPEG", "JPEG", range(1, 96), {"optimize": True})
+WEBP = StillCoder("WebP (method 6)", "WEBP", range(0, 101), {"method": 6})
+AVIF = StillCoder("AVIF (speed 4)", "AVIF", range(0, 101), {"speed": 4})
+
+STILLS = (JPEG, WEBP, AVIF)
+
+
+def media_data_bytes(data: bytes) -> int:
+    """Bytes of the pictures in an ISO base media file such as AVIF: what its top-level `mdat` boxes hold, without
+    their headers and without every other box.
+
+    Source: ISO/IEC 14496-12, 4.2. Raises ValueError for bytes that are no whole boxes.
+    """
+    found = position = 0
+    while position < len(data):
+        size, kind, head = int.from_bytes(data[position : position + 4], "big"), data[position + 4 : position + 8], 8
+        if size == 1:
+            size, head = int.from_bytes(data[position + 8 : position + 16], "big"), 16
+        elif size == 0:
+            size = len(data) - position
+        if size < head or position + size > len(data):
+            raise ValueError(f"a box of {size} bytes at {position} in a file of {len(data)}")
+        found += size - head if kind == b"mdat" else 0
+        position += size
+    return found

@@ -136,6 +136,18 @@ def test_ms_ssim_with_one_scale_is_ssim() -> None:
     assert metrics.ms_ssim(a, b, scales=1) == pytest.approx(metrics.ssim(a, b))
 
 
+def test_both_similarities_in_one_pass_are_the_single_ones() -> None:
+    a = picture(4)
+    b = noisy(a, 15)
+    assert metrics.ssim_and_ms_ssim(a, b) == (metrics.ssim(a, b), metrics.ms_ssim(a, b))
+
+
+def test_luma_psnr_of_a_grey_error_is_that_of_its_channels() -> None:
+    a = np.zeros((3, 4, 4), np.uint8)
+    assert metrics.luma_psnr(a, a + np.uint8(5)) == pytest.approx(metrics.psnr(a, a + np.uint8(5)))
+    assert metrics.luma_psnr(a, a) == float("inf")
+
+
 def test_ms_ssim_names_the_least_size() -> None:
     with pytest.raises(ValueError, match="at least 88"):
         metrics.ms_ssim(picture(0, (3, 80, 120)), picture(1, (3, 80, 120)))

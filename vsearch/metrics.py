@@ -159,6 +159,13 @@ def ssim(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
     return _ssim_terms(luma(a), luma(b))[0]
 
 
+def luma_psnr(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
+    """PSNR in dB of the luma of two (3, H, W) uint8 RGB frames (`luma`, not rounded): infinite when equal."""
+    _check_pictures(a, b, least=1)
+    mse = float(np.mean(np.square(luma(a) - luma(b))))
+    return float("inf") if mse == 0 else float(10 * np.log10(255.0**2 / mse))
+
+
 def ms_ssim(a: NDArray[np.uint8], b: NDArray[np.uint8], *, scales: int = 4) -> float:
     """Multi-scale structural similarity on luma of two (3, H, W) uint8 RGB frames, in [0, 1].
 
@@ -168,18 +175,23 @@ def ms_ssim(a: NDArray[np.uint8], b: NDArray[np.uint8], *, scales: int = 4) -> f
 
     Source: Wang, Simoncelli and Bovik, "Multi-scale structural similarity for image quality assessment", Asilomar 2003.
     """
+    return ssim_and_ms_ssim(a, b, scales=scales)[1]
+
+
+def ssim_and_ms_ssim(a: NDArray[np.uint8], b: NDArray[np.uint8], *, scales: int = 4) -> tuple[float, float]:
+    """(`ssim`, `ms_ssim`) of the same two frames, with what they share computed once."""
     if not 1 <= scales <= len(MS_SSIM_WEIGHTS):
         raise ValueError(f"scales must be from 1 to {len(MS_SSIM_WEIGHTS)}, not {scales}")
     _check_pictures(a, b, least=11 * 2 ** (scales - 1))
     weights = np.asarray(MS_SSIM_WEIGHTS[:scales])
     weights = weights / weights.sum()
     x, y = luma(a), luma(b)
-    terms = []
-    for scale in range(scales):
-        whole, contrast = _ssim_terms(x, y)
-        terms.append(whole if scale == scales - 1 else contrast)
+    terms = [_ssim_terms(x, y)]
+    for _ in range(scales - 1):
         x, y = _halved(x), _halved(y)
-    return float(np.prod(np.maximum(terms, 0.0) ** weights))
+        terms.append(_ssim_terms(x, y))
+    kept = [contrast for _, contrast in terms[:-1]] + [terms[-1][0]]
+    return terms[0][0], float(np.prod(np.maximum(kept, 0.0) ** weights))
 
 
 def _check_pictures(a: NDArray[np.uint8], b: NDArray[np.uint8], *, least: int) -> None:
@@ -193,20 +205,36 @@ def _ssim_terms(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[float, 
     """(mean SSIM, mean of its contrast-structure part) of two (H, W) pictures."""
     c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
     mean_x, mean_y = _gaussian(x), _gaussian(y)
-    var_x = _gaussian(x * x) - mean_x**2
-    var_y = _gaussian(y * y) - mean_y**2
-    covariance = _gaussian(x * y) - mean_x * mean_y
-    contrast = (2 * covariance + c2) / (var_x + var_y + c2)
-    luminance = (2 * mean_x * mean_y + c1) / (mean_x**2 + mean_y**2 + c1)
+    product, squares = mean_x * mean_y, mean_x**2 + mean_y**2
+    variances = _gaussian(x * x + y * y) - squares
+    covariance = _gaussian(x * y) - product
+    contrast = (2 * covariance + c2) / (variances + c2)
+    luminance = (2 * product + c1) / (squares + c1)
     return float(np.mean(luminance * contrast)), float(np.mean(contrast))
 
 
 def _gaussian(picture: NDArray[np.float64]) -> NDArray[np.float64]:
     """`picture` under SSIM's window, only where the window fits: (H - 10, W - 10)."""
+    return _weighted(_weighted(picture, axis=0), axis=1)
+
+
+def _weighted(picture: NDArray[np.float64], *, axis: int) -> NDArray[np.float64]:
+    """`picture` under the window along one axis, 10 shorter there; the window's two halves are equal, and so added
+    first.
+    """
     window = np.exp(-(np.arange(-5, 6) ** 2) / (2 * 1.5**2))
     window /= window.sum()
-    rows = sum(weight * picture[i : picture.shape[0] - 10 + i] for i, weight in enumerate(window))
-    return np.asarray(sum(weight * rows[:, i : picture.shape[1] - 10 + i] for i, weight in enumerate(window)))
+    shifted = [
+        picture[i : len(picture) - 10 + i] if axis == 0 else picture[:, i : picture.shape[1] - 10 + i]
+        for i in range(11)
+    ]
+    total = shifted[5] * window[5]
+    pair = np.empty_like(total)
+    for i in range(5):
+        np.add(shifted[i], shifted[10 - i], out=pair)
+        pair *= window[i]
+        total += pair
+    return np.asarray(total)
 
 
 def _halved(picture: NDArray[np.float64]) -> NDArray[np.float64]:
