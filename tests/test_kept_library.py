@@ -16,6 +16,7 @@ from PIL import Image
 from tests import archives
 from vsearch.config import IndexConfig
 from vsearch.db.store import Store
+from vsearch.errors import InputError
 from vsearch.library import Library
 
 KEPT = Path(__file__).parent / "data" / "library-1" / "library"
@@ -76,3 +77,27 @@ def test_it_grows_with_its_own_codec(library: Library, folder: Path, tmp_path: P
     with Store.open(folder, writable=False) as store:
         assert {(chunk.codec_id, chunk.model_id) for chunk in store.chunks(4)} == {(1, CODEC)}
         assert store.meta().active_codec == CODEC
+        settings = store.video(4).settings
+        assert (settings.quality, settings.effort, settings.level) == ("default", "default", 0)
+        assert all(record.clip.psnr_db is not None for record in store.clips(4))
+
+
+def test_it_is_migrated_by_its_first_writer_and_keeps_everything(library: Library, folder: Path) -> None:
+    with Store.open(folder, writable=False) as store:
+        assert store.needs_migration
+        before = list(store.videos()), list(store.all_clips()), [store.chunks(number) for number in (1, 2, 3)]
+    library.index([], IndexConfig(device="cpu"))
+    assert (folder / "library.db.v0001").is_file()
+    with Store.open(folder, writable=False) as store:
+        assert not store.needs_migration
+        after = list(store.videos()), list(store.all_clips()), [store.chunks(number) for number in (1, 2, 3)]
+    assert [video.settings for video in after[0]] == [video.settings for video in before[0]]
+    assert after[1:] == before[1:]
+
+
+def test_it_offers_no_other_quality_than_it_has(library: Library, folder: Path, tmp_path: Path) -> None:
+    film = archives.make_video(tmp_path / "station.mp4", STRANGER, seconds=6.0)
+    with pytest.raises(InputError, match="start a new library"):
+        library.index([film], IndexConfig(device="cpu", quality="high"))
+    with Store.open(folder, writable=False) as store:
+        assert store.needs_migration

@@ -88,6 +88,9 @@ setting = st.builds(
     reader=texts,
     shot_detector=texts,
     threads=st.integers(1, 512),
+    quality=texts,
+    effort=texts,
+    level=st.integers(0, 48),
 )
 unit = st.floats(0, 1)
 
