@@ -436,6 +436,8 @@ class Library:
             codec=codec,
             latents=chunk_source(lambda numbers: _chunks_with(store, video_id, numbers), codec),
             still=record.info.still,
+            quality=record.settings.quality,
+            clips=tuple(clip.clip for clip in store.clips(video_id)),
         )
 
     def _footage_or_none(self, video_id: int) -> Footage | None:
@@ -507,6 +509,24 @@ class Library:
 
     # ------------------------------------------------------------------------------------------------ what there is
 
+    def worst_clips(
+        self, n: int = 20, pattern: str | None = None, *, volume: str | None = None, state: str | None = None
+    ) -> list[dict[str, Any]]:
+        """The n clips whose pictures are least like the sampled frames, lowest PSNR first; JSON-ready.
+
+        pattern, volume, state: as `list` takes them. Clips that were not compared are left out. Raises InputError for
+        an n below 1, for another state, and for "failed".
+        """
+        if n < 1 or state == "failed":
+            raise InputError("clips to list must be at least 1, and files that failed have none")
+        store = self._reading()
+        chosen = None
+        if (pattern, volume, state) != (None, None, None):
+            chosen = [video.id for video in store.videos(pattern, volume=volume, state=state)]
+        clips = store.worst_clips(n, chosen)
+        videos = {video_id: store.video(video_id) for video_id in {clip.video_id for clip in clips}}
+        return [forms.clip_line(clip, videos[clip.video_id]) for clip in clips]
+
     def list(
         self, pattern: str | None = None, *, volume: str | None = None, state: str | None = None
     ) -> list[dict[str, Any]]:
@@ -530,7 +550,7 @@ class Library:
         """
         store = self._reading()
         if video is None:
-            sums = forms.library_info(store.totals(), store.meta(), store.models())
+            sums = forms.library_info(store.totals(), store.tiers(), store.meta(), store.models())
             return {**sums, "library": str(self.folder.absolute()), **self._sizes()}
         video_id = store.resolve(video)
         return forms.video_info(store.video(video_id), store.clips(video_id), store.shots(video_id))
