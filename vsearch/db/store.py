@@ -548,14 +548,14 @@ class Store:
 
     def worst_clips(self, n: int, video_ids: Sequence[int] | None = None) -> list[ClipRecord]:
         """At most n clips (None: of all videos), of those whose pictures were compared: the lowest PSNR first."""
-        order = (ClipRow.psnr_db, ClipRow.ssim, ClipRow.id)
-        query = select(ClipRow.__table__).where(ClipRow.psnr_db.is_not(None)).order_by(*order).limit(n)
+        compared = select(ClipRow.__table__).where(ClipRow.psnr_db.is_not(None))
+        query = compared.order_by(ClipRow.psnr_db, ClipRow.id).limit(n)
         some = [None] if video_ids is None else _batches(video_ids)
         found: list[rows.AnyRow] = []
         with self._database.read() as connection:
             for ids in some:
                 found += connection.execute(query if ids is None else query.where(ClipRow.video_id.in_(ids)))
-        found.sort(key=lambda row: (row.psnr_db, row.ssim, row.id))
+        found.sort(key=lambda row: (row.psnr_db, row.id))
         return [rows.clip_of(row) for row in found[:n]]
 
     def clip(self, clip_id: int) -> ClipRecord:
