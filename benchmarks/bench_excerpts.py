@@ -16,7 +16,7 @@ from typing import Any
 from benchmarks import datasets, libraries, report
 from benchmarks.datasets import Video
 from benchmarks.excerpts import CRF, LENGTH_S, SCALE, Excerpt, Split, choose, write_excerpt
-from benchmarks.report import BenchmarkError, Goal, Report, Table, percentile, say, spread
+from benchmarks.report import BenchmarkError, Goal, Report, Table, say, spread
 from benchmarks.score_excerpts import (
     Answer,
     Found,
@@ -27,6 +27,7 @@ from benchmarks.score_excerpts import (
     score_outside,
 )
 from vsearch.library import Library
+from vsearch.metrics import percentile
 
 NAME = "excerpts"
 QUESTION = "are scaled, re-encoded 5-second excerpts found in their place, and strangers not?"

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.datasets import Video
-from benchmarks.report import percentile
-from vsearch.metrics import recall_at_k, temporal_iou
+from vsearch.metrics import percentile, recall_at_k, temporal_iou
 
 RIGHT, NEUTRAL, WRONG = "right", "neutral", "wrong"
 

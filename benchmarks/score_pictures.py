@@ -1,7 +1,7 @@
 """How near pictures are to what they should show: pure functions over frames and bytes.
 
-A frame that comes back exactly counts as `CAP_DB`, so that a mean exists. Means are taken over the frames of a video,
-then over videos; percentiles over all frames.
+A frame that comes back exactly counts as `PSNR_CAP_DB`, so that a mean exists. Means are taken over the frames of a
+video, then over videos; percentiles over all frames.
 """
 
 from __future__ import annotations
@@ -13,10 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.report import percentile
-from vsearch.metrics import psnr, ssim
-
-CAP_DB = 60.0
+from vsearch.metrics import PSNR_CAP_DB, percentile, psnr, ssim
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +53,8 @@ class Bracket:
 
 
 def frame_psnr(original: NDArray[np.uint8], shown: NDArray[np.uint8]) -> float:
-    """RGB PSNR of two (3, H, W) uint8 frames in dB, at most `CAP_DB`."""
-    return min(CAP_DB, psnr(original, shown))
+    """RGB PSNR of two (3, H, W) uint8 frames in dB, at most `PSNR_CAP_DB`."""
+    return min(PSNR_CAP_DB, psnr(original, shown))
 
 
 def score_video(

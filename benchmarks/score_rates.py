@@ -15,9 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.report import percentile
-from benchmarks.score_pictures import CAP_DB, frame_psnr
-from vsearch.metrics import bd_rate, luma_psnr, ssim_and_ms_ssim
+from benchmarks.score_pictures import frame_psnr
+from vsearch.metrics import PSNR_CAP_DB, bd_rate, luma_psnr, percentile, ssim_and_ms_ssim
 
 MEASURES = {"psnr_db": "RGB PSNR", "psnr_y_db": "Y PSNR", "ssim": "SSIM", "ms_ssim": "MS-SSIM"}
 SCALES = 4
@@ -114,7 +113,7 @@ def score_point(
         n_bytes=n_bytes,
         bare_bytes=n_bytes if bare_bytes is None else bare_bytes,
         psnr_db=tuple(frame_psnr(a, b) for a, b in zip(original, shown, strict=True)),
-        psnr_y_db=tuple(min(CAP_DB, luma_psnr(a, b)) for a, b in zip(original, shown, strict=True)),
+        psnr_y_db=tuple(min(PSNR_CAP_DB, luma_psnr(a, b)) for a, b in zip(original, shown, strict=True)),
         ssim=tuple(one for one, _ in similar),
         ms_ssim=tuple(many for _, many in similar),
     )

@@ -153,6 +153,36 @@ def test_ms_ssim_names_the_least_size() -> None:
         metrics.ms_ssim(picture(0, (3, 80, 120)), picture(1, (3, 80, 120)))
 
 
+def test_percentiles_are_interpolated() -> None:
+    assert metrics.percentile([3.0, 1.0, 2.0], 0.5) == 2.0
+    assert metrics.percentile([1.0, 2.0], 0.25) == 1.25
+    assert metrics.percentile([5.0], 0.95) == 5.0
+
+
+@pytest.mark.parametrize("shape", [(3, 144, 256), (3, 16, 16), (3, 96, 120), (3, 400, 80)])
+def test_frames_compared_fast_give_the_same_figures(shape: tuple[int, int, int]) -> None:
+    dark = np.zeros(shape, np.uint8)
+    originals = np.stack([picture(4, shape), picture(5, shape), noisy(picture(6, shape), 40), dark, picture(7, shape)])
+    shown = np.stack([noisy(picture(4, shape), 3), picture(8, shape), picture(6, shape), noisy(dark, 2), originals[4]])
+    psnr_db, ssim = metrics.compare_frames(originals, shown)
+    for i, (a, b) in enumerate(zip(originals, shown, strict=True)):
+        assert psnr_db[i] == pytest.approx(min(metrics.PSNR_CAP_DB, metrics.psnr(a, b)), abs=1e-4)
+        assert ssim[i] == pytest.approx(metrics.ssim(a, b), abs=1e-4)
+    assert psnr_db[4] == metrics.PSNR_CAP_DB
+
+
+def test_no_frames_compare_to_no_figures() -> None:
+    none = np.zeros((0, 3, 16, 16), np.uint8)
+    assert [len(values) for values in metrics.compare_frames(none, none)] == [0, 0]
+
+
+def test_frames_of_other_shapes_or_too_small_ones_are_not_compared() -> None:
+    frames = np.zeros((2, 3, 16, 16), np.uint8)
+    for shown in (frames[:1], frames[:, :, :10, :10], frames.astype(np.int16)):
+        with pytest.raises(ValueError, match="frames must"):
+            metrics.compare_frames(frames if shown.shape[2] == 16 else shown, shown)
+
+
 def test_bpp_by_hand() -> None:
     assert metrics.bpp(461, frames=1, height=144, width=256) == pytest.approx(0.1, rel=0.01)
 

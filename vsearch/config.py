@@ -14,19 +14,27 @@ from vsearch.errors import InputError
 
 SAMPLINGS = ("exact", "keyframes")
 DEVICES = ("auto", "cpu", "cuda")
+QUALITIES = ("low", "default", "high")  # how finely pictures are stored, coarsest first
+EFFORTS = ("fast", "default", "archive")  # how hard the codec tries to make them small, least first
+
+# About 36,864 pixels (256x144) are what codecs and heads are trained on. Less than 64x64 shows nothing; a group of
+# frames of 1024x1024 takes a gigabyte in the networks.
+PREVIEW_PIXELS = 36_864
+LEAST_PREVIEW_PIXELS, MOST_PREVIEW_PIXELS = 4_096, 1_048_576
 
 
 @dataclass(frozen=True, slots=True)
 class ReadConfig:
     """How a file is decoded and sampled.
 
+    `preview_pixels`: about how many pixels a stored picture has, whatever its shape (both sides are multiples of 16).
     `start_s` and `end_s` limit a query to a range (None: to the ends). `stall_s`: a decoding process that shows no
     progress for so long is killed. `memory_bytes`: the most address space that it may take beyond its start.
     """
 
     fps: Fraction = Fraction(1)
     sampling: str = "exact"
-    preview_pixels: int = 36864
+    preview_pixels: int = PREVIEW_PIXELS
     start_s: float | None = None
     end_s: float | None = None
     batch_frames: int = 32
@@ -40,11 +48,18 @@ class ReadConfig:
             raise InputError(f"sampling must be one of {', '.join(SAMPLINGS)}, not {self.sampling!r}")
         if not 0 < self.fps <= 240:
             raise InputError(f"fps must be above 0 and at most 240, not {self.fps}")
+        if not LEAST_PREVIEW_PIXELS <= self.preview_pixels <= MOST_PREVIEW_PIXELS:
+            limits = f"from {LEAST_PREVIEW_PIXELS} to {MOST_PREVIEW_PIXELS}"
+            raise InputError(f"preview_pixels must be {limits}, not {self.preview_pixels}")
 
 
 @dataclass(frozen=True, slots=True)
 class IndexConfig:
-    """How a folder is indexed. `workers`: decoding processes (None: one a core, four at most)."""
+    """How a folder is indexed. `workers`: decoding processes (None: one a core, four at most).
+
+    `quality` and `effort` are asked of the library's codec, which may offer fewer. `quality_check`: compare every
+    stored picture with its frame. `upgrade`: read videos again that were stored with less than is asked for now.
+    """
 
     read: ReadConfig = ReadConfig()
     clip_s: Fraction = Fraction(10)
@@ -53,10 +68,18 @@ class IndexConfig:
     workers: int | None = None
     volume: str | None = None
     retry: bool = False
+    quality: str = "default"
+    effort: str = "default"
+    quality_check: bool = True
+    upgrade: bool = False
 
     def __post_init__(self) -> None:
         if self.device not in DEVICES:
             raise InputError(f"device must be one of {', '.join(DEVICES)}, not {self.device!r}")
+        if self.quality not in QUALITIES:
+            raise InputError(f"quality must be one of {', '.join(QUALITIES)}, not {self.quality!r}")
+        if self.effort not in EFFORTS:
+            raise InputError(f"effort must be one of {', '.join(EFFORTS)}, not {self.effort!r}")
 
 
 def default_library() -> Path:

@@ -10,7 +10,7 @@ so that what the networks see depends on the video alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Protocol
@@ -20,10 +20,11 @@ from numpy.typing import NDArray
 
 from vsearch.bitstream import VERSION
 from vsearch.config import IndexConfig, ReadConfig
-from vsearch.errors import MediaError, NoVideoError
+from vsearch.errors import InputError, MediaError, NoVideoError
 from vsearch.media.isolated import DecodeProcess
 from vsearch.media.sampling import clips_of_shots
 from vsearch.media.shots import SHOT_DETECTOR
+from vsearch.metrics import compare_frames
 from vsearch.models.base import EmbeddingHead, LatentCodec
 from vsearch.records import (
     CHUNK_FRAMES,
@@ -59,15 +60,24 @@ class FrameStream(Protocol):
 class EncodedFrames:
     """Up to `CHUNK_FRAMES` consecutive sampled frames, encoded.
 
-    pts: (n,) int64; vectors: (n, d) float32, unit length; low_information: (n,) bool; size: (height, width) of the
-    frames.
+    frames: (n, 3, H, W) uint8 RGB, as they were sampled; pts: (n,) int64; vectors: (n, d) float32, unit length;
+    low_information: (n,) bool.
     """
 
+    frames: NDArray[np.uint8]
     pts: NDArray[np.int64]
     latents: Latents
     vectors: NDArray[np.float32]
     low_information: NDArray[np.bool_]
-    size: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fidelity:
+    """How near what the library shows is to the sampled frames, frame by frame: (n,) float64 RGB PSNR in dB (at most
+    60) and luma SSIM."""
+
+    psnr_db: NDArray[np.float64]
+    ssim: NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,7 +97,8 @@ def extract(
 ) -> IndexedVideo:
     """All that the library stores of the video in `path`, decoded once; latents are packed as soon as a chunk is full.
 
-    Raises MediaError when not one frame can be decoded; a file that breaks off later gives state "partial".
+    Raises MediaError when not one frame can be decoded; a file that breaks off later gives state "partial". Raises
+    InputError for a quality or an effort that the codec does not offer.
     """
     with decoder.read(path, config.read) as stream:
         return extract_stream(stream, config=config, codec=codec, head=head)
@@ -96,29 +107,34 @@ def extract(
 def extract_stream(
     stream: FrameStream, *, config: IndexConfig, codec: LatentCodec, head: EmbeddingHead
 ) -> IndexedVideo:
-    """`extract` of a file that is being read already. Raises MediaError."""
+    """`extract` of a file that is being read already. Raises MediaError, InputError."""
+    level = chosen_level(codec, config)
     chunks: list[CodedChunk] = []
     blocks = _BlockWriter(head.model_id)
+    compared: list[Fidelity] = []
     pts: list[int] = []
     size = (0, 0)
-    for encoded in encode_frames(stream, codec, head):
+    for encoded in encode_frames(stream, codec, head, level=level, effort=config.effort):
         chunks.append(pack_chunk(encoded.latents, first_frame=len(pts), codec=codec))
         blocks.add(encoded.vectors, encoded.low_information)
+        if config.quality_check:
+            compared.append(compare(encoded, codec))
         pts.extend(encoded.pts.tolist())
-        size = encoded.size
+        size = (encoded.frames.shape[2], encoded.frames.shape[3])
     reading = _checked(stream.reading, pts)
     embeddings = blocks.finish()
+    low = np.concatenate([block.low_information for block in embeddings])
     return IndexedVideo(
         identity=reading.identity,
         stamp=reading.stamp,
         info=reading.info,
-        settings=_settings(config, reading),
+        settings=_settings(config, reading, level),
         start_pts=reading.start_pts,
         end_pts=reading.end_pts,
         preview_size=size,
         frame_pts=np.asarray(pts, dtype=np.int64),
         shots=reading.shots,
-        clips=_clips(reading, config, np.concatenate([block.low_information for block in embeddings])),
+        clips=_clips(reading, config, low, compared),
         chunks=tuple(chunks),
         embeddings=embeddings,
         state=reading.state,
@@ -153,12 +169,40 @@ def embed_file(
     return EmbeddedFile(reading, np.concatenate(vectors), np.concatenate(low))
 
 
-def encode_frames(batches: Iterable[FrameBatch], codec: LatentCodec, head: EmbeddingHead) -> Iterator[EncodedFrames]:
-    """One video's frames, encoded in groups of `CHUNK_FRAMES` whatever the length of the batches."""
+def encode_frames(
+    batches: Iterable[FrameBatch],
+    codec: LatentCodec,
+    head: EmbeddingHead,
+    *,
+    level: int | None = None,
+    effort: str = "default",
+) -> Iterator[EncodedFrames]:
+    """One video's frames, encoded in groups of `CHUNK_FRAMES` whatever the length of the batches.
+
+    level, effort: as `LatentCodec.encode` takes them.
+    """
     for frames, pts in _regroup(batches):
-        latents = codec.encode(frames)
-        height, width = frames.shape[2:]
-        yield EncodedFrames(pts, latents, head.embed(latents), low_information(frames), (height, width))
+        latents = codec.encode(frames, level=level, effort=effort)
+        yield EncodedFrames(frames, pts, latents, head.embed(latents), low_information(frames))
+
+
+def chosen_level(codec: LatentCodec, config: IndexConfig) -> int:
+    """The codec's level of the quality that is asked for. Raises InputError when it does not offer that quality or
+    that effort.
+    """
+    if config.quality not in codec.tiers or config.effort not in codec.efforts:
+        asked = f"quality {config.quality}" if config.quality not in codec.tiers else f"effort {config.effort}"
+        raise InputError(
+            f"the library's codec ({codec.model_id[:12]}) does not offer {asked}, only "
+            f"quality {' or '.join(codec.tiers)} and effort {' or '.join(codec.efforts)}: "
+            "go on without that option, or start a new library for it"
+        )
+    return codec.tiers[config.quality]
+
+
+def compare(encoded: EncodedFrames, codec: LatentCodec) -> Fidelity:
+    """What the latents will show, beside the frames that they were made of."""
+    return Fidelity(*compare_frames(encoded.frames, codec.decode(encoded.latents)))
 
 
 def low_information(frames: NDArray[np.uint8]) -> NDArray[np.bool_]:
@@ -248,7 +292,7 @@ def _checked(reading: Reading, pts: list[int]) -> Reading:
     return reading
 
 
-def _settings(config: IndexConfig, reading: Reading) -> IndexSettings:
+def _settings(config: IndexConfig, reading: Reading, level: int) -> IndexSettings:
     return IndexSettings(
         fps=config.read.fps,
         sampling=config.read.sampling,
@@ -257,15 +301,29 @@ def _settings(config: IndexConfig, reading: Reading) -> IndexSettings:
         reader=reading.reader,
         shot_detector=SHOT_DETECTOR,
         threads=config.threads,
+        quality=config.quality,
+        effort=config.effort,
+        level=level,
     )
 
 
-def _clips(reading: Reading, config: IndexConfig, low: NDArray[np.bool_]) -> tuple[Clip, ...]:
-    """The clips of a video, marked where none of their frames can be told apart. low: (n,) bool, of the sampled
-    frames."""
+def _clips(
+    reading: Reading, config: IndexConfig, low: NDArray[np.bool_], compared: Sequence[Fidelity]
+) -> tuple[Clip, ...]:
+    """The clips of a video, with how true their pictures are, and marked where none of them can be told apart.
+
+    low: (n,) bool, of the sampled frames. compared: of all of them, or empty.
+    """
     clips = clips_of_shots(reading.shots, reading.frame_pts, config.clip_s, reading.info.time_base)
     edges = np.searchsorted(reading.frame_pts, [(clip.start_pts, clip.end_pts) for clip in clips])
+    psnr_db = np.concatenate([group.psnr_db for group in compared]) if compared else None
+    ssim = np.concatenate([group.ssim for group in compared]) if compared else None
     return tuple(
-        replace(clip, low_information=bool(low[first:stop].all()))
+        replace(
+            clip,
+            psnr_db=None if psnr_db is None else round(float(psnr_db[first:stop].mean()), 3),
+            ssim=None if ssim is None else round(float(ssim[first:stop].mean()), 5),
+            low_information=bool(low[first:stop].all()),
+        )
         for clip, (first, stop) in zip(clips, edges.tolist(), strict=True)
     )

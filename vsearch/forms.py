@@ -6,18 +6,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from fractions import Fraction
+from statistics import fmean
 from typing import Any
 
+from vsearch.config import EFFORTS, QUALITIES
 from vsearch.db.records import (
     ClipRecord,
     FailedFile,
     MetaRecord,
     ModelRecord,
     PathRecord,
+    TierTotals,
     Timeline,
     Totals,
     VideoRecord,
 )
+from vsearch.metrics import percentile
 from vsearch.records import Shot, display_path, path_b64, seconds
 
 FORMAT = 1
@@ -65,7 +69,9 @@ def failure_line(failure: FailedFile) -> dict[str, Any]:
     }
 
 
-def library_info(totals: Totals, meta: MetaRecord, models: Sequence[ModelRecord]) -> dict[str, Any]:
+def library_info(
+    totals: Totals, tiers: Sequence[TierTotals], meta: MetaRecord, models: Sequence[ModelRecord]
+) -> dict[str, Any]:
     """The sums of a library."""
     hours = totals.seconds_of_video / 3600
     stored = totals.bytes_latents + totals.bytes_embeddings
@@ -87,6 +93,8 @@ def library_info(totals: Totals, meta: MetaRecord, models: Sequence[ModelRecord]
         "bytes_database": totals.bytes_database,
         "bytes_per_hour": round(totals.bytes_database / hours) if hours else None,
         "bytes_stored_per_hour": round(stored / hours) if hours else None,
+        **_mean_fidelity(tiers),
+        "tiers": [_tier(tier) for tier in sorted(tiers, key=_rank)],
         "active_codec": meta.active_codec,
         "active_head": meta.active_head,
         "models": [_model(model) for model in models],
@@ -137,6 +145,10 @@ def video_info(video: VideoRecord, clips: Sequence[ClipRecord], shots: Sequence[
         "tags": facts.tags,
         "sampling": video.settings.sampling,
         "fps": str(video.settings.fps),
+        "quality": video.settings.quality,
+        "effort": video.settings.effort,
+        "level": video.settings.level,
+        "preview_pixels": video.settings.preview_pixels,
         "reader": video.settings.reader,
         "shot_detector": video.settings.shot_detector,
         "indexed_at": _moment(video.indexed_at),
@@ -146,7 +158,25 @@ def video_info(video: VideoRecord, clips: Sequence[ClipRecord], shots: Sequence[
         "shots": len(shots),
         "bytes_latents": video.bytes_latents,
         "bytes_embeddings": video.bytes_embeddings,
+        "fidelity": _fidelity(clips, video),
         "clips": [_clip(clip, video) for clip in clips],
+    }
+
+
+def clip_line(record: ClipRecord, video: VideoRecord) -> dict[str, Any]:
+    """A clip as `list --worst-clips` shows it."""
+    first = video.paths[0] if video.paths else None
+    return {
+        "clip_id": record.id,
+        "video_id": video.id,
+        **(named("video", first.absolute) if first else {"video": None}),
+        "volume": first.sighting.volume_label if first else None,
+        "online": video.online,
+        **_span(record, video),
+        "psnr_db": record.clip.psnr_db,
+        "ssim": record.clip.ssim,
+        "quality": video.settings.quality,
+        "effort": video.settings.effort,
     }
 
 
@@ -183,12 +213,72 @@ def _path(path: PathRecord) -> dict[str, Any]:
     }
 
 
+def _rank(tier: TierTotals) -> tuple[int, int]:
+    return QUALITIES.index(tier.quality), EFFORTS.index(tier.effort)
+
+
+def _tier(tier: TierTotals) -> dict[str, Any]:
+    hours = tier.seconds_of_video / 3600
+    return {
+        "quality": tier.quality,
+        "effort": tier.effort,
+        "videos": tier.videos,
+        "frames": tier.frames,
+        "seconds_of_video": round(tier.seconds_of_video, 3),
+        "bytes_latents": tier.bytes_latents,
+        "bytes_latents_per_hour": round(tier.bytes_latents / hours) if hours else None,
+        "psnr_db": _rounded(tier.psnr_db, 3),
+        "ssim": _rounded(tier.ssim, 5),
+    }
+
+
+def _mean_fidelity(tiers: Sequence[TierTotals]) -> dict[str, float | None]:
+    """Means over all clips that were compared with their frames."""
+    n = sum(tier.clips_compared for tier in tiers)
+    psnr_db = sum((tier.psnr_db or 0.0) * tier.clips_compared for tier in tiers)
+    ssim = sum((tier.ssim or 0.0) * tier.clips_compared for tier in tiers)
+    return {"psnr_db": round(psnr_db / n, 3) if n else None, "ssim": round(ssim / n, 5) if n else None}
+
+
+def _fidelity(clips: Sequence[ClipRecord], video: VideoRecord) -> dict[str, Any] | None:
+    """How near the pictures of a video are to its sampled frames, over the clips that were compared."""
+    compared = [one for one in clips if one.clip.psnr_db is not None]
+    psnr_db = [one.clip.psnr_db or 0.0 for one in compared]
+    ssim = [one.clip.ssim or 0.0 for one in compared]
+    if not compared:
+        return None
+    worst = min(compared, key=lambda one: one.clip.psnr_db or 0.0)
+    return {
+        "clips": len(compared),
+        "psnr_db": round(fmean(psnr_db), 3),
+        "psnr_db_p5": round(percentile(psnr_db, 0.05), 3),
+        "ssim": round(fmean(ssim), 5),
+        "ssim_p5": round(percentile(ssim, 0.05), 5),
+        "worst_clip": {
+            "clip_id": worst.id,
+            **_span(worst, video),
+            "psnr_db": worst.clip.psnr_db,
+            "ssim": worst.clip.ssim,
+        },
+    }
+
+
+def _rounded(value: float | None, digits: int) -> float | None:
+    return None if value is None else round(value, digits)
+
+
+def _span(record: ClipRecord, video: VideoRecord) -> dict[str, float]:
+    return {
+        "start_seconds": seconds(record.clip.start_pts, video.start_pts, video.info.time_base),
+        "end_seconds": seconds(record.clip.end_pts, video.start_pts, video.info.time_base),
+    }
+
+
 def _clip(record: ClipRecord, video: VideoRecord) -> dict[str, Any]:
     clip = record.clip
     return {
         "clip_id": record.id,
-        "start_seconds": seconds(clip.start_pts, video.start_pts, video.info.time_base),
-        "end_seconds": seconds(clip.end_pts, video.start_pts, video.info.time_base),
+        **_span(record, video),
         "shot": clip.shot,
         "low_information": clip.low_information,
         "psnr_db": clip.psnr_db,

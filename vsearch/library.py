@@ -134,34 +134,37 @@ class Library:
         progress: Progress | None = None,
         log: Path | None = None,
     ) -> IndexReport:
-        """Bring the library up to date with files and folders; without any, finish the runs that were interrupted.
+        """Bring the library up to date with files and folders; without any, finish the runs that were interrupted, or
+        with `config.upgrade` read again what is stored with less than is asked for, wherever its originals are.
 
         log: a file that gets a line for each file that is ignored or fails. Bad files never stop a run: the report
-        names them. Raises InputError (a path that is missing and unknown), LockedError, StoreError (a full disk), and
+        names them. Raises InputError (a path that is missing and unknown, a quality or effort that the library's codec
+        does not offer; before anything is read), LockedError, StoreError (a full disk), and
         InterruptedRunError after Ctrl-C: what was finished is kept, and the same call goes on from there.
         """
         from vsearch.indexer.report import IndexReport
         from vsearch.indexer.run import start_log
 
         config = config or IndexConfig()
-        if self._reader is None:
+        if not self._is_there():
             _check_first_paths(paths)
+        self._check_offer(config)
         start_log(log)
         with self._writing() as store:
             unfinished = store.runs(unfinished=True)
-            asked = [([_absolute(path) for path in paths], config)] if paths else _resumed(unfinished, config)
+            named = bool(paths) or config.upgrade
+            asked = [([_absolute(path) for path in paths], config)] if named else _resumed(unfinished, config)
             report = IndexReport()
             for roots, wanted in asked:
                 try:
                     report = report.plus(self._index(store, roots, wanted, progress=progress, log=log))
                 except InputError as error:
-                    if paths:
+                    if named:
                         raise
                     # A folder of an interrupted run is gone: say so, and go on with the other runs.
                     report = report.plus(IndexReport(problems=(str(error),), exit_status=1))
-            done = [_arguments(roots, wanted) for roots, wanted in asked]
             for run in unfinished:
-                if run.arguments in done or not paths:
+                if not named or _asked_by(run, config) in asked:
                     store.finish_run(run.id, {"finished_by_a_later_run": True})
             return report
 
@@ -195,13 +198,14 @@ class Library:
     ) -> DryRun:
         """What `index` would do, how long it would take here and how large the library would get; nothing is written.
 
-        Raises InputError for a path that is missing and unknown.
+        Raises InputError as `index` does.
         """
         from vsearch.indexer.estimate import dry_run
 
         config = config or IndexConfig()
         store = self._reader
-        if not paths and store is not None:
+        self._check_offer(config)
+        if not paths and not config.upgrade and store is not None:
             asked = _resumed(store.runs(unfinished=True), config)
             paths, config = ([os.fsdecode(root) for root in asked[0][0]], asked[0][1]) if asked else ([], config)
         return dry_run(
@@ -223,7 +227,9 @@ class Library:
 
     def _indexing_models(self, store: Store, config: IndexConfig) -> tuple[LatentCodec, EmbeddingHead]:
         """The library's active models, loaded; those asked for in `open`, or at first the shipped ones, become
-        active."""
+        active. Raises InputError for a quality or effort that the codec does not offer."""
+        from vsearch.extract import chosen_level
+
         meta = store.meta()
         codec_folder, head_folder = self._first_models
         codec_id, head_id = meta.active_codec, meta.active_head
@@ -232,6 +238,7 @@ class Library:
         if head_folder is not None or head_id is None:
             head_id = self._shelf.add(head_folder or shipped_head()).model_id
         codec = self._shelf.codec(codec_id, device=config.device, threads=config.threads)
+        chosen_level(codec, config)
         head = self._shelf.head(head_id, device=config.device, threads=config.threads)
         if (codec_id, head_id) != (meta.active_codec, meta.active_head):
             trained = self._shelf.files(codec_id).training, self._shelf.files(head_id).training
@@ -239,6 +246,13 @@ class Library:
             store.put_model(ModelRecord(head_id, "head", dimensions=head.d, training=trained[1]))
             store.set_active(codec=codec_id, head=head_id)
         return codec, head
+
+    def _check_offer(self, config: IndexConfig) -> None:
+        """Raise InputError for a quality or effort that the codec to index with does not offer; all offer "default"."""
+        from vsearch.extract import chosen_level
+
+        if (config.quality, config.effort) != ("default", "default"):
+            chosen_level(self._estimating_models(config)[0], config)
 
     def _estimating_models(self, config: IndexConfig) -> tuple[LatentCodec, EmbeddingHead]:
         """The models that indexing would use, without putting any into the library."""
@@ -422,6 +436,8 @@ class Library:
             codec=codec,
             latents=chunk_source(lambda numbers: _chunks_with(store, video_id, numbers), codec),
             still=record.info.still,
+            quality=record.settings.quality,
+            clips=tuple(clip.clip for clip in store.clips(video_id)),
         )
 
     def _footage_or_none(self, video_id: int) -> Footage | None:
@@ -493,6 +509,24 @@ class Library:
 
     # ------------------------------------------------------------------------------------------------ what there is
 
+    def worst_clips(
+        self, n: int = 20, pattern: str | None = None, *, volume: str | None = None, state: str | None = None
+    ) -> list[dict[str, Any]]:
+        """The n clips whose pictures are least like the sampled frames, lowest PSNR first; JSON-ready.
+
+        pattern, volume, state: as `list` takes them. Clips that were not compared are left out. Raises InputError for
+        an n below 1, for another state, and for "failed".
+        """
+        if n < 1 or state == "failed":
+            raise InputError("clips to list must be at least 1, and files that failed have none")
+        store = self._reading()
+        chosen = None
+        if (pattern, volume, state) != (None, None, None):
+            chosen = [video.id for video in store.videos(pattern, volume=volume, state=state)]
+        clips = store.worst_clips(n, chosen)
+        videos = {video_id: store.video(video_id) for video_id in {clip.video_id for clip in clips}}
+        return [forms.clip_line(clip, videos[clip.video_id]) for clip in clips]
+
     def list(
         self, pattern: str | None = None, *, volume: str | None = None, state: str | None = None
     ) -> list[dict[str, Any]]:
@@ -516,7 +550,7 @@ class Library:
         """
         store = self._reading()
         if video is None:
-            sums = forms.library_info(store.totals(), store.meta(), store.models())
+            sums = forms.library_info(store.totals(), store.tiers(), store.meta(), store.models())
             return {**sums, "library": str(self.folder.absolute()), **self._sizes()}
         video_id = store.resolve(video)
         return forms.video_info(store.video(video_id), store.clips(video_id), store.shots(video_id))
@@ -553,6 +587,13 @@ class Library:
         if self._reader is None:
             self._reader = Store.open(self._location, writable=False)
         return self._reader
+
+    def _is_there(self) -> bool:
+        try:
+            self._reading()
+        except NotALibraryError:
+            return False
+        return True
 
     @contextmanager
     def _writing(self) -> Iterator[Store]:
@@ -738,6 +779,11 @@ def _arguments(roots: Sequence[bytes], config: IndexConfig) -> dict[str, Any]:
         "sampling": config.read.sampling,
         "volume": config.volume,
         "retry": config.retry,
+        "preview_pixels": config.read.preview_pixels,
+        "quality": config.quality,
+        "effort": config.effort,
+        "quality_check": config.quality_check,
+        "upgrade": config.upgrade,
     }
 
 
@@ -745,10 +791,21 @@ def _resumed(runs: Sequence[RunRecord], config: IndexConfig) -> list[tuple[list[
     """What unfinished runs were asked for, each once. How fast it is done (device, threads) is as asked now."""
     asked: list[tuple[list[bytes], IndexConfig]] = []
     for run in runs:
-        given: Mapping[str, Any] = run.arguments
-        read = replace(config.read, fps=Fraction(given["fps"]), sampling=given["sampling"])
-        wanted = replace(config, read=read, volume=given["volume"], retry=given["retry"])
-        roots = [b64decode(root) for root in given["paths_b64"]]
-        if (roots, wanted) not in asked:
-            asked.append((roots, wanted))
+        if (one := _asked_by(run, config)) not in asked:
+            asked.append(one)
     return asked
+
+
+def _asked_by(run: RunRecord, config: IndexConfig) -> tuple[list[bytes], IndexConfig]:
+    """Roots and configuration of one run. Runs of older programs do not name what these did not know."""
+    given: Mapping[str, Any] = run.arguments
+    first = IndexConfig()
+    read = replace(
+        config.read,
+        fps=Fraction(given["fps"]),
+        sampling=given["sampling"],
+        preview_pixels=given.get("preview_pixels", first.read.preview_pixels),
+    )
+    later = {name: given.get(name, getattr(first, name)) for name in ("quality", "effort", "quality_check", "upgrade")}
+    wanted = replace(config, read=read, volume=given["volume"], retry=given["retry"], **later)
+    return [b64decode(root) for root in given["paths_b64"]], wanted

@@ -172,8 +172,8 @@ class Shot:
 class Clip:
     """A stored interval inside one shot, [start_pts, end_pts): what a hit points at and what is clustered.
 
-    `psnr_db` and `ssim` compare the preview with the sampled frames; `low_information`: no frame in it can be told
-    apart.
+    `psnr_db` (RGB, at most 60 a frame) and `ssim` (luma) compare what the library shows with the sampled frames: means
+    over the clip's frames, None where they were not compared. `low_information`: no frame in it can be told apart.
     """
 
     start_pts: int
@@ -270,7 +270,10 @@ class EmbeddingBlock:
 
 @dataclass(frozen=True, slots=True)
 class IndexSettings:
-    """How a video was read: recorded with it, and a reason to read it again when better ones are asked for."""
+    """How a video was read: recorded with it, and a reason to read it again when better ones are asked for.
+
+    `level`: how finely its latents were quantised, on its codec's own scale; that codec's level of `quality` then.
+    """
 
     fps: Fraction
     sampling: str  # "exact" | "keyframes"
@@ -279,6 +282,9 @@ class IndexSettings:
     reader: str
     shot_detector: str
     threads: int
+    quality: str = "default"  # "low" | "default" | "high"
+    effort: str = "default"  # "fast" | "default" | "archive"
+    level: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.report import BenchmarkError, Goal, Report, Table, options, output_path, percentile, publish, rounded
+from benchmarks.report import BenchmarkError, Goal, Report, Table, options, output_path, publish, rounded
 from benchmarks.score_speed import Round
 
 REPORT = Report(
@@ -59,12 +59,6 @@ def test_a_quick_run_does_not_overwrite_the_figures_of_a_full_one() -> None:
     paths = {output_path("example", parser.parse_args(argv)).name for argv in ([], ["--quick"])}
     assert paths == {"example.json", "example-quick.json"}
     assert output_path("example", parser.parse_args(["--quick", "--output", "x.json"])) == Path("x.json")
-
-
-def test_percentiles_are_interpolated() -> None:
-    assert percentile([3.0, 1.0, 2.0], 0.5) == 2.0
-    assert percentile([1.0, 2.0], 0.25) == 1.25
-    assert percentile([5.0], 0.95) == 5.0
 
 
 def test_floats_keep_six_digits_and_everything_else_stays() -> None:

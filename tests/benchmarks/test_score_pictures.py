@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.score_pictures import CAP_DB, Summary, VideoScore, bracket, by_kind, bytes_at, score_video, summarise
+from benchmarks.score_pictures import Summary, VideoScore, bracket, by_kind, bytes_at, score_video, summarise
 from benchmarks.stills import STILLS, StillCoder
 from tests import videos
-from vsearch.metrics import psnr
+from vsearch.metrics import PSNR_CAP_DB, psnr
 
 
 def score(name: str, kind: str, values: tuple[float, ...], n_bytes: float = 100.0) -> VideoScore:
@@ -34,7 +34,7 @@ def test_kinds_are_summed_apart() -> None:
 def test_an_exact_picture_counts_as_the_cap() -> None:
     frame = videos.texture(1, (48, 64))
     found = score_video("v", "k", [frame, frame], [frame, 255 - frame], n_bytes=9.0)
-    assert found.psnr_db[0] == CAP_DB
+    assert found.psnr_db[0] == PSNR_CAP_DB
     assert found.psnr_db[1] < 20
     assert found.ssim[0] == pytest.approx(1.0)
 

@@ -54,6 +54,40 @@ def test_index_names_what_failed_in_a_log(shelf: Path, own_shelf: Path) -> None:
     assert "broken.mp4" in (own_shelf / "log.txt").read_text()
 
 
+def test_index_upgrades_what_is_stored_with_less_and_says_so(shelf: Path, own_shelf: Path) -> None:
+    better = ["--quality", "high", "--preview-size", "320x240"]
+    make_video(own_shelf / "new" / "d.mp4", 300)
+    on(own_shelf, "index", own_shelf / "new", "--effort", "fast", "--quality", "low", "--no-quality-check")
+    stored = on(own_shelf, "info", "v4", "--json").json()
+    assert (stored["quality"], stored["effort"], stored["level"], stored["fidelity"]) == ("low", "fast", 0, None)
+    assert on(own_shelf, "index", own_shelf / "new", *better).out == "1 unchanged\n"
+    (own_shelf / "new").rename(own_shelf / "away")
+    told = on(own_shelf, "index", "--upgrade", *better)
+    assert told.status == 0, told.err
+    lines = told.out.splitlines()
+    assert lines[0] == "3 indexed, 3 of them upgraded, 1 offline"
+    assert lines[-1] == "1 video was not upgraded: offline (--log FILE names them)"
+    (own_shelf / "away").rename(own_shelf / "new")
+    outcome = on(own_shelf, "index", own_shelf / "new", "--upgrade", *better, "--json")
+    check(outcome.json(), "index")
+    assert outcome.json()["upgraded"] == 1
+    stored = on(own_shelf, "info", "v4", "--json").json()
+    check(stored, "info-video")
+    assert (stored["quality"], stored["effort"], stored["preview_pixels"]) == ("high", "default", 76800)
+    assert (stored["preview_height"] % 16, stored["preview_width"] % 16) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("--quality", "best"), ("--effort", "most"), ("--preview-size", "10"), ("--preview-size", "9999x9999"),
+     ("--preview-size", "large"), ("--preview-size", "256x")],
+)  # fmt: skip
+def test_index_refuses_settings_that_do_not_exist(own_shelf: Path, option: str, value: str) -> None:
+    outcome = on(own_shelf, "index", own_shelf, option, value)
+    assert outcome.status == 2
+    assert option in outcome.err
+
+
 def test_index_of_a_missing_path_is_1(own_shelf: Path) -> None:
     outcome = on(own_shelf, "index", own_shelf / "nowhere")
     assert outcome.status == 1
@@ -193,6 +227,39 @@ def test_list_is_a_table_for_people_and_csv_for_spreadsheets(shelf: Path) -> Non
     assert first["duration_seconds"] == "4.0"
     assert first["online"] == "true"
     assert first["reason"] == ""
+
+
+def test_list_finds_the_clips_with_the_worst_pictures(shelf: Path) -> None:
+    lines = on(shelf, "list", "--worst-clips", "4", "--json").lines()
+    for line in lines:
+        check(line, "list-worst-clips")
+    assert len(lines) == 4
+    assert [line["psnr_db"] for line in lines] == sorted(line["psnr_db"] for line in lines)
+    only = on(shelf, "list", "*a.mp4", "--worst-clips", "9", "--json").lines()
+    assert {Path(line["video"]).name for line in only} == {"a.mp4"}
+    assert len(only) == 2
+    head, *rows = on(shelf, "list", "--worst-clips", "2").out.splitlines()
+    assert head.split() == ["clip", "PSNR", "SSIM", "quality", "at", "id", "path"]
+    assert rows[0].startswith(f"c{lines[0]['clip_id']} ")
+    (first, *_) = csv.DictReader(io.StringIO(on(shelf, "list", "--worst-clips", "1", "--csv").out))
+    assert first["psnr_db"] == str(lines[0]["psnr_db"])
+    assert on(shelf, "list", "--worst-clips", "1", "--state", "failed").status == 2
+
+
+def test_info_says_how_true_pictures_are(shelf: Path) -> None:
+    figures = on(shelf, "info", "--json").json()
+    (tier,) = figures["tiers"]
+    assert (tier["quality"], tier["effort"], tier["videos"]) == ("default", "default", 3)
+    assert tier["bytes_latents"] == figures["bytes_latents"]
+    assert tier["psnr_db"] == figures["psnr_db"]
+    assert "PSNR" in on(shelf, "info").out
+    video = on(shelf, "info", "v1", "--json").json()
+    psnr_db = [clip["psnr_db"] for clip in video["clips"]]
+    assert video["fidelity"]["psnr_db"] == pytest.approx(sum(psnr_db) / 2, abs=1e-3)
+    assert video["fidelity"]["worst_clip"]["psnr_db"] == min(psnr_db) <= video["fidelity"]["psnr_db_p5"]
+    told = on(shelf, "info", "v1").out
+    assert "5th percentile" in told
+    assert f"worst clip      {min(psnr_db):.1f} dB" in told
 
 
 def test_info_has_the_sums_of_the_library(shelf: Path) -> None:

@@ -10,17 +10,18 @@ from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, inspect, text
 
 from tests.db.compare import assert_stored
-from tests.db.samples import indexed, sighting
+from tests.db.first_schema import put_first_library
+from tests.db.samples import SETTINGS, indexed, sighting
 from vsearch.db.session import PostgresDatabase, SqliteDatabase
 from vsearch.db.store import Store
 from vsearch.db.tables import NAMING_CONVENTION, SCHEMA, Base, Schema
 from vsearch.errors import SchemaError, StoreError
 
 HERE = Path(__file__).parent
-NEXT = replace(SCHEMA, version=2, oldest_readable=1, scripts=(*SCHEMA.scripts, HERE / "next_revision"))
-UNREADABLE = replace(NEXT, oldest_readable=2)
+NEXT = replace(SCHEMA, version=SCHEMA.version + 1, scripts=(*SCHEMA.scripts, HERE / "next_revision"))
+UNREADABLE = replace(NEXT, oldest_readable=NEXT.version)
 BROKEN = replace(NEXT, scripts=(*SCHEMA.scripts, HERE / "broken_revision"))
-FIRST = replace(SCHEMA, version=1, oldest_readable=1)
+NOW = f"{SCHEMA.version:04d}"
 
 
 def database(location: Path | str) -> SqliteDatabase | PostgresDatabase:
@@ -92,24 +93,47 @@ def test_every_constraint_is_named_by_the_convention(location: Path | str) -> No
     opened.close()
 
 
-def test_a_writer_brings_the_first_schema_up_to_date_with_its_rows(location: Path | str) -> None:
-    ids = make(location, FIRST)
+def test_a_writer_brings_an_older_schema_up_to_date_with_its_rows(location: Path | str) -> None:
+    ids = make(location)
     with Store.open(location, writable=True, schema=NEXT) as store:
         assert not store.needs_migration
-        assert store.meta().format_version == 2
+        assert store.meta().format_version == NEXT.version
         if isinstance(location, Path):
-            assert "library.db.v0001" in store.notices[0]
+            assert f"library.db.v{NOW}" in store.notices[0]
     opened = database(location)
     with opened.read() as connection:
-        assert connection.scalar(text("SELECT version_num FROM alembic_version")) == "0002"
+        assert connection.scalar(text("SELECT version_num FROM alembic_version")) == f"{NEXT.version:04d}"
         rows = connection.execute(text("SELECT id, language, read_with FROM video ORDER BY id")).all()
         assert [tuple(row) for row in rows] == [(ids[0], "deu", "pyav"), (ids[1], "deu", "pyav")]
         assert connection.scalar(text("SELECT count(*) FROM clip")) == 4
     opened.close()
 
 
+def test_the_first_schema_is_read_as_it_is_and_brought_up_to_date_with_its_rows(location: Path | str) -> None:
+    put_first_library(location)
+    with Store.open(location, writable=False) as reader:
+        assert reader.needs_migration
+        before, clips = list(reader.videos()), list(reader.all_clips())
+        tiers, worst = reader.tiers(), reader.worst_clips(9)
+    assert {(v.settings.quality, v.settings.effort, v.settings.level) for v in before} == {("default", "default", 0)}
+    assert [(tier.quality, tier.effort, tier.videos, tier.psnr_db) for tier in tiers] == [("default",) * 2 + (3, None)]
+    assert worst == []
+    with Store.open(location, writable=True) as writer:
+        assert writer.meta().format_version == SCHEMA.version
+        after = list(writer.videos())
+        assert [(v.id, v.identity, v.info, v.settings, v.paths) for v in after] == [
+            (v.id, v.identity, v.info, v.settings, v.paths) for v in before
+        ]
+        assert (list(writer.all_clips()), writer.tiers()) == (clips, tiers)
+        assert all(len(writer.chunks(video.id)) == 1 for video in after)
+        finer = replace(SETTINGS, quality="high", effort="archive", level=36)
+        added = writer.add_video(indexed("new", settings=finer), sighting(b"new"))
+        assert added == 4
+        assert_stored(writer, added, indexed("new", settings=finer))
+
+
 def test_ids_are_not_reused_after_a_table_was_rebuilt(tmp_path: Path) -> None:
-    ids = make(tmp_path, FIRST)
+    ids = make(tmp_path)
     Store.open(tmp_path, writable=True, schema=NEXT).close()
     raw = sqlite3.connect(tmp_path / "library.db")
     assert raw.execute("SELECT max(id) FROM video").fetchone() == (ids[1],)
@@ -119,52 +143,52 @@ def test_ids_are_not_reused_after_a_table_was_rebuilt(tmp_path: Path) -> None:
 
 
 def test_a_backup_is_a_whole_library_of_the_old_schema(tmp_path: Path) -> None:
-    ids = make(tmp_path / "library", FIRST)
+    ids = make(tmp_path / "library")
     Store.open(tmp_path / "library", writable=True, schema=NEXT).close()
     (tmp_path / "old").mkdir()
-    shutil.copy(tmp_path / "library" / "library.db.v0001", tmp_path / "old" / "library.db")
-    with Store.open(tmp_path / "old", writable=False, schema=FIRST) as store:
+    shutil.copy(tmp_path / "library" / f"library.db.v{NOW}", tmp_path / "old" / "library.db")
+    with Store.open(tmp_path / "old", writable=False, schema=SCHEMA) as store:
         assert_stored(store, ids[0], indexed("one"))
     assert {path.name for path in (tmp_path / "library").iterdir()} == {
         "library.db",
-        "library.db.v0001",
+        f"library.db.v{NOW}",
         "library.lock",
     }
 
 
 def test_a_reader_of_an_older_schema_works_and_says_so(location: Path | str) -> None:
-    ids = make(location, FIRST)
+    ids = make(location)
     with Store.open(location, writable=False, schema=NEXT) as store:
         assert store.needs_migration
-        assert "schema 1 of 2" in store.notices[0]
+        assert f"schema {SCHEMA.version} of {NEXT.version}" in store.notices[0]
         assert "vsearch index" in store.notices[0]
         assert_stored(store, ids[0], indexed("one"))
-    with Store.open(location, writable=False, schema=FIRST) as store:
+    with Store.open(location, writable=False, schema=SCHEMA) as store:
         assert not store.needs_migration
         assert store.notices == ()
 
 
 def test_a_reader_refuses_what_it_cannot_read_without_migrating(location: Path | str) -> None:
-    make(location, FIRST)
+    make(location)
     with pytest.raises(SchemaError, match="older vsearch"):
         Store.open(location, writable=False, schema=UNREADABLE)
 
 
 @pytest.mark.parametrize("writable", [False, True])
 def test_a_newer_library_is_refused_and_left_alone(location: Path | str, writable: bool) -> None:
-    make(location, FIRST)
+    make(location)
     Store.open(location, writable=True, schema=NEXT).close()
-    with pytest.raises(SchemaError, match=r"newer vsearch \(schema 2"):
-        Store.open(location, writable=writable, create=writable, schema=FIRST)
+    with pytest.raises(SchemaError, match=rf"newer vsearch \(schema {NEXT.version}"):
+        Store.open(location, writable=writable, create=writable, schema=SCHEMA)
     Store.open(location, writable=True, schema=NEXT).close()
 
 
 def test_a_migration_that_fails_changes_nothing(location: Path | str) -> None:
-    ids = make(location, FIRST)
+    ids = make(location)
     with pytest.raises(StoreError):
         Store.open(location, writable=True, schema=BROKEN)
-    with Store.open(location, writable=True, schema=FIRST) as store:
-        assert store.meta().format_version == 1
+    with Store.open(location, writable=True, schema=SCHEMA) as store:
+        assert store.meta().format_version == SCHEMA.version
         assert_stored(store, ids[0], indexed("one"))
         assert store.video(ids[0]).revision == 1
         assert len(store.volumes()) == 1
@@ -172,6 +196,6 @@ def test_a_migration_that_fails_changes_nothing(location: Path | str) -> None:
 
 def test_a_new_library_is_made_at_the_newest_schema(location: Path | str) -> None:
     with Store.open(location, writable=True, create=True, schema=NEXT) as store:
-        assert store.meta().format_version == 2
+        assert store.meta().format_version == NEXT.version
         assert store.notices == ()
-    assert not isinstance(location, Path) or not (location / "library.db.v0001").exists()
+    assert not isinstance(location, Path) or not (location / f"library.db.v{NOW}").exists()

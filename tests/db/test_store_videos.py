@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from tests.db.compare import assert_stored
 from tests.db.samples import CODEC, FACTS, HEAD, INFO, SETTINGS, chunk, identity, indexed, sighting
+from vsearch.db.records import TierTotals
 from vsearch.db.store import Store
 from vsearch.errors import InputError, LatentError, StoreError
 from vsearch.records import Clip, ContainerFacts, EmbeddingBlock, IndexedVideo, IndexSettings, MediaInfo, Shot
@@ -88,6 +89,9 @@ setting = st.builds(
     reader=texts,
     shot_detector=texts,
     threads=st.integers(1, 512),
+    quality=texts,
+    effort=texts,
+    level=st.integers(0, 48),
 )
 unit = st.floats(0, 1)
 
@@ -163,6 +167,30 @@ def test_numpy_scalars_and_nan_are_stored_as_plain_values(store: Store) -> None:
     clip: Any = Clip(np.int64(3003), np.int64(93003), np.int64(0), np.float32(30.5), float("nan"), np.bool_(True))
     video_id = store.add_video(indexed(clips=(clip,)), sighting())
     assert store.clips(video_id)[0].clip == Clip(3003, 93003, 0, 30.5, None, True)
+
+
+def test_sums_by_quality_and_effort(store: Store) -> None:
+    finer = replace(SETTINGS, quality="high", effort="archive", level=36)
+    for name, how in (("one", SETTINGS), ("two", finer), ("three", finer)):
+        store.add_video(indexed(name, settings=how), sighting(name.encode()))
+    unmeasured = indexed("four", settings=replace(SETTINGS, quality="low"), clips=(Clip(3003, 93003, 0),))
+    store.add_video(unmeasured, sighting(b"four"))
+    n_bytes = store.video(1).bytes_latents
+    assert store.tiers() == [
+        TierTotals("default", "default", 1, 17, 17.0, n_bytes, 1, 31.5, 0.91),
+        TierTotals("high", "archive", 2, 34, 34.0, 2 * n_bytes, 2, 31.5, 0.91),
+        TierTotals("low", "default", 1, 17, 17.0, n_bytes, 0, None, None),
+    ]
+
+
+def test_the_worst_clips_come_first_and_those_not_compared_not_at_all(store: Store) -> None:
+    for name, values in (("one", (31.0, 22.0)), ("two", (25.0, None))):
+        clips = tuple(Clip(3003 + i, 3004 + i, 0, value, 0.9) for i, value in enumerate(values))
+        store.add_video(indexed(name, clips=clips), sighting(name.encode()))
+    assert [(one.video_id, one.clip.psnr_db) for one in store.worst_clips(9)] == [(1, 22.0), (2, 25.0), (1, 31.0)]
+    assert [one.clip.psnr_db for one in store.worst_clips(1)] == [22.0]
+    assert [one.clip.psnr_db for one in store.worst_clips(5, [2, 77])] == [25.0]
+    assert store.worst_clips(5, []) == []
 
 
 def test_an_inode_number_may_use_all_its_64_bits(store: Store) -> None:

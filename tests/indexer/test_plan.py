@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
 
-from vsearch.config import ReadConfig
+from vsearch.config import IndexConfig, ReadConfig
 from vsearch.db.records import FailedFile, KnownPath
-from vsearch.indexer.plan import Knowledge, make_plan, outdated_by
+from vsearch.indexer.plan import Knowledge, at_least, make_plan, outdated_by
 from vsearch.indexer.scan import Candidate
 from vsearch.records import FileStamp, IndexSettings, PathSighting
+
+STORED = IndexSettings(Fraction(1), "exact", Fraction(10), 36864, "pyav", "x", 1)
 
 
 def stamp(n: int, inode: int = 0) -> FileStamp:
@@ -81,7 +84,7 @@ def test_two_new_links_to_one_moved_file_are_one_move_and_one_copy() -> None:
 
 def test_outdated_videos_are_read_again_although_their_files_did_not_change() -> None:
     a = file(b"a", stamp(1))
-    plan = make_plan([a], Knowledge(paths={a.key: known(b"a", 1, stamp(1))}, outdated={1}))
+    plan = make_plan([a], Knowledge(paths={a.key: known(b"a", 1, stamp(1))}, outdated={1: IndexConfig()}))
     assert plan.to_read == (a,)
 
 
@@ -111,5 +114,43 @@ def test_files_are_read_in_the_order_in_which_they_were_met() -> None:
 def test_a_video_is_outdated_only_when_more_is_asked_for(
     asked: tuple[str, int], had: tuple[str, int], outdated: bool
 ) -> None:
-    settings = IndexSettings(Fraction(had[1]), had[0], Fraction(10), 36864, "pyav", "x", 1)
-    assert outdated_by(ReadConfig(fps=Fraction(asked[1]), sampling=asked[0]), settings) == outdated
+    config = IndexConfig(read=ReadConfig(fps=Fraction(asked[1]), sampling=asked[0]))
+    settings = replace(STORED, fps=Fraction(had[1]), sampling=had[0])
+    assert outdated_by(config, settings) == outdated
+
+
+@pytest.mark.parametrize(
+    ("asked", "outdated"),
+    [
+        (("default", "default", 36864), False),
+        (("high", "default", 36864), True),
+        (("low", "default", 36864), False),
+        (("default", "archive", 36864), True),
+        (("default", "fast", 36864), False),
+        (("default", "default", 40000), True),
+        (("default", "default", 9216), False),
+        (("low", "fast", 40000), True),
+    ],
+)
+def test_an_upgrade_reads_again_what_is_stored_with_less(asked: tuple[str, str, int], outdated: bool) -> None:
+    quality, effort, pixels = asked
+    config = IndexConfig(read=ReadConfig(preview_pixels=pixels), quality=quality, effort=effort)
+    assert outdated_by(replace(config, upgrade=True), STORED) == outdated
+    assert not outdated_by(config, STORED)
+
+
+def test_an_upgrade_reads_again_what_has_no_pictures() -> None:
+    assert outdated_by(IndexConfig(upgrade=True), STORED, pictures=False)
+    assert not outdated_by(IndexConfig(), STORED, pictures=False)
+
+
+def test_what_is_read_again_is_never_stored_with_less_than_before() -> None:
+    settings = replace(
+        STORED, fps=Fraction(5), sampling="exact", preview_pixels=90000, quality="high", effort="archive", level=36
+    )
+    asked = IndexConfig(read=ReadConfig(sampling="keyframes", fps=Fraction(25)), quality="low", upgrade=True)
+    again = at_least(asked, settings)
+    assert (again.read.fps, again.read.sampling, again.read.preview_pixels) == (5, "exact", 90000)
+    assert (again.quality, again.effort) == ("high", "archive")
+    finer = at_least(replace(asked, read=ReadConfig(fps=Fraction(25))), settings)
+    assert finer.read.fps == 25

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -33,6 +34,12 @@ def test_pictures_are_the_frames_that_were_asked_for() -> None:
     assert [picture.time_s for picture in pictures] == [0.0, 31.0, 32.0, 69.0]
     for picture in pictures:
         np.testing.assert_array_equal(np.asarray(picture.image), frames[picture.number].transpose(1, 2, 0))
+
+
+def test_latents_keep_their_level_when_some_frames_are_picked() -> None:
+    latents = replace(PixelCodec().encode(moving_picture(5, height=16, width=16)), level=37)
+    (picked,) = latent_source(latents)(np.array([1, 4], np.int64))
+    assert (len(picked), picked.level) == (2, 37)
 
 
 def test_only_the_chunks_that_hold_the_frames_are_unpacked() -> None:

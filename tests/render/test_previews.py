@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from PIL import Image
 
 from tests.render.footage import footage_of, moving_picture
 from vsearch.errors import InputError, LatentError
+from vsearch.records import Clip
 from vsearch.render.frames import Excerpt, Footage
 from vsearch.render.marks import NOTICE
 from vsearch.render.previews import resolve_form, write_preview
@@ -92,6 +95,37 @@ def test_frames_are_named_by_their_time_and_lossless(tmp_path: Path) -> None:
             assert image.text["Description"] == NOTICE
 
 
+@pytest.mark.parametrize("name", ["a.png", "a.webp", "a.gif", "a.mp4", "frames"])
+def test_the_metadata_say_how_true_the_pictures_are(film: Footage, tmp_path: Path, name: str) -> None:
+    edges = [film.start_pts, film.start_pts + 2000, film.end_pts]
+    clips = [Clip(edges[0], edges[1], 0, psnr_db=30.0), Clip(edges[1], edges[2], 0, psnr_db=36.0)]
+    measured = replace(film, quality="high", clips=clips)
+    out = tmp_path / name
+    (file,) = write_preview([Excerpt(measured, 0, 3)], out, form="frames" if name == "frames" else "auto").files[-1:]
+    found = metadata_of(file)
+    assert NOTICE in found
+    assert "Stored in high quality." in found
+    assert f"PSNR {36.0 if name == 'frames' else 32.0} dB against the sampled frames" in found
+
+
+def test_the_metadata_leave_out_what_was_not_measured(film: Footage, tmp_path: Path) -> None:
+    clips = [Clip(film.start_pts, film.end_pts, 0)]
+    write_preview([Excerpt(replace(film, quality="low", clips=clips))], tmp_path / "a.png")
+    found = metadata_of(tmp_path / "a.png")
+    assert "Stored in low quality." in found
+    assert "PSNR" not in found
+
+
+def metadata_of(file: Path) -> str:
+    """Everything that a file says of itself."""
+    if file.suffix == ".mp4":
+        with av.open(str(file)) as container:
+            return container.metadata["comment"]
+    with Image.open(file) as image:
+        told = image.info.get("Description") or image.info.get("xmp") or image.info["comment"]
+    return told if isinstance(told, str) else told.decode()
+
+
 def test_a_folder_gets_a_sheet_each_and_an_index(film: Footage, tmp_path: Path) -> None:
     twice = [Excerpt(film, label="v1"), Excerpt(film, 3, 9, label="c4"), Excerpt(film, label="v1")]
     report = write_preview(twice, tmp_path / "sheets")
@@ -115,7 +149,6 @@ def test_a_folder_names_what_cannot_be_drawn(film: Footage, tmp_path: Path) -> N
 
 
 def test_an_mp4_shows_every_frame_at_a_quarter_of_its_time(film: Footage, tmp_path: Path) -> None:
-    av = pytest.importorskip("av")
     report = write_preview([Excerpt(film, 10, 18)], tmp_path / "a.mp4")
     assert report.frames == 8
     with av.open(str(tmp_path / "a.mp4")) as container:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -11,6 +12,7 @@ from typing import Any
 
 import typer
 
+from vsearch.config import LEAST_PREVIEW_PIXELS, MOST_PREVIEW_PIXELS
 from vsearch.text import printable
 
 
@@ -56,6 +58,18 @@ def parse_rate(text: str) -> Fraction:
     if rate <= 0:
         raise typer.BadParameter(f"{text!r} must be above 0")
     return rate
+
+
+def parse_pixels(text: str | int) -> int:
+    """A number of pixels from `36864` or `256x144`. Raises BadParameter, also beyond what previews can be."""
+    sides = re.fullmatch(r"([1-9][0-9]{0,6})(?:[xX×]([1-9][0-9]{0,6}))?", str(text).strip())
+    if sides is None:
+        raise typer.BadParameter(f"{text!r} is no size: write pixels (36864) or WIDTHxHEIGHT (256x144)")
+    pixels = int(sides[1]) * int(sides[2] or 1)
+    if not LEAST_PREVIEW_PIXELS <= pixels <= MOST_PREVIEW_PIXELS:
+        limits = f"from {LEAST_PREVIEW_PIXELS:,} (64x64) to {MOST_PREVIEW_PIXELS:,} (1024x1024)"
+        raise typer.BadParameter(f"{text!r} is {pixels:,} pixels: a preview has {limits}")
+    return pixels
 
 
 def _padded(row: Sequence[str], widths: Sequence[int], right: set[int]) -> list[str]:

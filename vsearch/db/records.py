@@ -213,6 +213,25 @@ class RunRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class TierTotals:
+    """Sums over the videos that were stored with one quality and effort.
+
+    `psnr_db` and `ssim`: means over the `clips_compared` clips whose pictures were compared with their frames; None
+    without any.
+    """
+
+    quality: str
+    effort: str
+    videos: int
+    frames: int
+    seconds_of_video: float
+    bytes_latents: int
+    clips_compared: int
+    psnr_db: float | None
+    ssim: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Totals:
     """Sums over the library. `offline`: videos without a path that is there; `failed`: files that could not be indexed.
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -27,6 +29,7 @@ from vsearch.db.records import (
     PathRecord,
     RunRecord,
     StoredBlock,
+    TierTotals,
     Timeline,
     Totals,
     VideoRecord,
@@ -48,6 +51,7 @@ from vsearch.db.tables import (
     ShotRow,
     Video,
     Volume,
+    columns_of,
 )
 from vsearch.errors import AmbiguousError, InputError, NotALibraryError, SchemaError, StoreError
 from vsearch.records import CodedChunk, IndexedVideo, PathSighting, Shot
@@ -55,8 +59,6 @@ from vsearch.records import CodedChunk, IndexedVideo, PathSighting, Shot
 BATCH = 500  # rows a query: few enough for every database's limit on parameters and for memory
 BLOCK_BATCH = 64  # embedding blocks of up to a megabyte
 CANDIDATES = 10
-
-VIDEO_COLUMNS = [column for column in Video.__table__.c if column.name != "frame_times"]
 
 
 class Store:
@@ -70,10 +72,11 @@ class Store:
     location: a library folder (its tables are `library.db`) or a database URL (`postgresql://...`).
     """
 
-    def __init__(self, database: Database, *, needs_migration: bool) -> None:
-        """For `open`."""
+    def __init__(self, database: Database, *, found: int, schema: Schema) -> None:
+        """For `open`. `found`: the version of the tables that are there."""
         self._database = database
-        self.needs_migration = needs_migration  # a reader of an older schema; never True for a writer
+        self.needs_migration = found < schema.version  # a reader of an older schema; never True for a writer
+        self._video_columns = columns_of(Video, found)
 
     # ------------------------------------------------------------------------------------------------------- opening
 
@@ -91,11 +94,11 @@ class Store:
             raise InputError("only a writer can make a library")
         database = _connect(location, writable=writable, create=create)
         try:
-            needs_migration = _settle_schema(database, schema, create=create)
+            found = _settle_schema(database, schema, create=create)
         except BaseException:
             database.close()
             raise
-        return cls(database, needs_migration=needs_migration)
+        return cls(database, found=found, schema=schema)
 
     def close(self) -> None:
         """Fold the WAL back, so that a closed library is one plain file, and give up the lock. May be called twice."""
@@ -191,6 +194,35 @@ class Store:
             bytes_embeddings=embeddings,
             bytes_database=size,
         )
+
+    def tiers(self) -> list[TierTotals]:
+        """Sums by quality and effort, in the order of their names."""
+        chosen = ("id", "time_base", "start_pts", "end_pts", "n_frames", "bytes_latents", "quality", "effort")
+        videos = select(*(self._video_columns[name] for name in chosen)).subquery()
+        tier = (videos.c.quality, videos.c.effort)
+        sums = (func.count(), func.sum(videos.c.n_frames), func.sum(videos.c.bytes_latents))
+        ticks = func.sum(videos.c.end_pts - videos.c.start_pts)
+        means = (func.count(ClipRow.psnr_db), func.avg(ClipRow.psnr_db), func.avg(ClipRow.ssim))
+        compared = select(*tier, *means).join(videos, ClipRow.video_id == videos.c.id)
+        with self._database.read() as connection:
+            summed = connection.execute(select(*tier, *sums).group_by(*tier).order_by(*tier)).all()
+            spans = connection.execute(select(*tier, videos.c.time_base, ticks).group_by(*tier, videos.c.time_base))
+            seconds: dict[tuple[str, str], Fraction] = defaultdict(Fraction)
+            for quality, effort, time_base, n in spans:
+                seconds[quality, effort] += time_base * int(n)
+            fidelity = {(row[0], row[1]): row[2:] for row in connection.execute(compared.group_by(*tier))}
+        return [
+            TierTotals(
+                quality,
+                effort,
+                int(n_videos),
+                int(frames),
+                float(seconds[quality, effort]),
+                int(n_bytes),
+                *fidelity.get((quality, effort), (0, None, None)),
+            )
+            for quality, effort, n_videos, frames, n_bytes in summed
+        ]
 
     def volumes(self) -> list[VolumeRecord]:
         """Every volume that was ever met, in that order."""
@@ -406,7 +438,7 @@ class Store:
     def video(self, video_id: int) -> VideoRecord:
         """Raises InputError when there is no such video."""
         with self._database.read() as connection:
-            row = connection.execute(select(*VIDEO_COLUMNS).where(Video.id == video_id)).first()
+            row = connection.execute(self._select_videos().where(Video.id == video_id)).first()
             if row is None:
                 raise InputError(f"there is no video v{video_id}")
             return rows.video_of(row, _paths_of(connection, [video_id]).get(video_id, ()))
@@ -428,10 +460,13 @@ class Store:
         """
         if state is not None and state not in LIST_STATES:
             raise InputError(f"state must be one of {', '.join(LIST_STATES)}, not {state!r}")
-        query = select(*VIDEO_COLUMNS)
+        query = self._select_videos()
         if state in VIDEO_STATES:
             query = query.where(Video.state == state)
         return self._videos(query, pattern, volume, state)
+
+    def _select_videos(self) -> Select[Any]:
+        return select(*(column for name, column in self._video_columns.items() if name != "frame_times"))
 
     def _videos(
         self, query: Select[Any], pattern: str | None, volume: str | None, state: str | None
@@ -510,6 +545,18 @@ class Store:
         """Of all videos, in the order of their ids: those of one video stand together, in order of time."""
         for page in self._pages(select(ClipRow.__table__), ClipRow.id, BATCH):
             yield from map(rows.clip_of, page)
+
+    def worst_clips(self, n: int, video_ids: Sequence[int] | None = None) -> list[ClipRecord]:
+        """At most n clips (None: of all videos), of those whose pictures were compared: the lowest PSNR first."""
+        compared = select(ClipRow.__table__).where(ClipRow.psnr_db.is_not(None))
+        query = compared.order_by(ClipRow.psnr_db, ClipRow.id).limit(n)
+        some = [None] if video_ids is None else _batches(video_ids)
+        found: list[rows.AnyRow] = []
+        with self._database.read() as connection:
+            for ids in some:
+                found += connection.execute(query if ids is None else query.where(ClipRow.video_id.in_(ids)))
+        found.sort(key=lambda row: (row.psnr_db, row.id))
+        return [rows.clip_of(row) for row in found[:n]]
 
     def clip(self, clip_id: int) -> ClipRecord:
         """Raises InputError when there is no such clip."""
@@ -628,8 +675,8 @@ def _connect(location: Path | str, *, writable: bool, create: bool) -> Database:
     return SqliteDatabase(Path(location), writable=writable, create=create)
 
 
-def _settle_schema(database: Database, schema: Schema, *, create: bool) -> bool:
-    """Make or migrate the tables as far as a writer must; whether a reader reads an older schema."""
+def _settle_schema(database: Database, schema: Schema, *, create: bool) -> int:
+    """Make or migrate the tables as far as a writer must; the version of those that are there then."""
     found = database.found_version()
     if found is None and not create:
         raise NotALibraryError(f"{database.name} holds no library; `vsearch index` makes one")
@@ -639,21 +686,21 @@ def _settle_schema(database: Database, schema: Schema, *, create: bool) -> bool:
             f"{schema.version}): update vsearch"
         )
     if found == schema.version:
-        return False
-    if database.writable:
+        return found
+    if found is None or database.writable:
         from vsearch.db.migrate import migrate  # late: Alembic takes a third of a second to import
 
         migrate(database, schema, found=found)
-        return False
+        return schema.version
     advice = "`vsearch index` without a PATH brings it up to date"
-    if found is not None and found < schema.oldest_readable:
+    if found < schema.oldest_readable:
         raise SchemaError(
             f"{database.name} was written by an older vsearch (schema {found}) and can't be read as it is: {advice}"
         )
     database.notices.append(
         f"{database.name} was written by an older vsearch (schema {found} of {schema.version}): {advice}"
     )
-    return True
+    return found
 
 
 # ----------------------------------------------------------------------------------------------------------- queries

@@ -1,8 +1,8 @@
 """The tables, and which versions of them this program can read.
 
 The same on SQLite and PostgreSQL. Small columns stand before large ones, so that a scan of the former does not touch
-the latter. Row ids are never reused; what has no public number is keyed by its video and its place in it. There is no
-index that a query of `vsearch.db.store` does not need.
+the latter; columns that a revision added stand last. Row ids are never reused; what has no public number is keyed by
+its video and its place in it. There is no index that a query of `vsearch.db.store` does not need.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
+    ColumnElement,
     Dialect,
     ForeignKey,
     Identity,
@@ -28,8 +29,9 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    literal,
 )
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, MappedColumn, mapped_column
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,7 @@ class Schema:
     scripts: tuple[Path, ...]
 
 
-SCHEMA = Schema(version=1, oldest_readable=1, scripts=(Path(__file__).parent / "migrations" / "versions",))
+SCHEMA = Schema(version=2, oldest_readable=1, scripts=(Path(__file__).parent / "migrations" / "versions",))
 
 NAMING_CONVENTION = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -112,6 +114,23 @@ class Unsigned64(TypeDecorator[int]):
 RowId = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by itself in columns of type INTEGER only
 NEVER_REUSED = {"sqlite_autoincrement": True}
 KEYED = {"sqlite_with_rowid": False}  # small rows, stored in the order of their key
+
+
+def added(version: int, default: str | int) -> MappedColumn[Any]:
+    """A column that tables have from a schema version on; rows of older ones have, or are read as having, `default`."""
+    return mapped_column(info={"since": version, "default": default}, server_default=str(default))
+
+
+def columns_of(table: type[Base], version: int) -> dict[str, ColumnElement[Any]]:
+    """What to select from a table, by name, in a library of a schema version: columns, or what stands for them."""
+    return {
+        column.name: column if column.info.get("since", 1) <= version else _stand_in(column)
+        for column in table.__table__.c
+    }
+
+
+def _stand_in(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    return literal(column.info["default"], column.type).label(column.name)
 
 
 class Base(DeclarativeBase):
@@ -238,6 +257,10 @@ class Video(Base):
     # large
     frame_times: Mapped[bytes]
     tags: Mapped[dict[str, Any]]
+    # how it was read, since schema 2
+    quality: Mapped[str] = added(2, "default")
+    effort: Mapped[str] = added(2, "default")
+    level: Mapped[int] = added(2, 0)
 
 
 def _of_video() -> Mapped[int]:

@@ -11,10 +11,9 @@ from vsearch.config import IndexConfig
 from vsearch.db.store import Store
 from vsearch.errors import MediaError
 from vsearch.extract import extract
-from vsearch.indexer.knowledge import gather
 from vsearch.indexer.plan import STILL, Knowledge, Plan, make_plan
 from vsearch.indexer.report import DryRun, FailedPath
-from vsearch.indexer.run import Models, named_problems, worker_count
+from vsearch.indexer.run import Models, named_problems, survey, worker_count
 from vsearch.indexer.scan import Candidate, Scan, scan
 from vsearch.media.isolated import DecodeProcess
 from vsearch.progress import Progress
@@ -49,9 +48,11 @@ def dry_run(
     Raises InputError for a path that is missing (and unknown).
     """
     progress.start("scanning")
-    found = scan(paths, library=library, volume=config.volume)
+    if store is not None:
+        found, known = survey(store, paths, config, library=library)
+    else:
+        found, known = scan(paths, library=library, volume=config.volume), Knowledge()
     progress.finish()
-    known = gather(store, found.roots, found.candidates, config) if store is not None else Knowledge()
     plan = make_plan(found.candidates, known, retry=config.retry)
     problems = tuple(named_problems(store, found))
     with DecodeProcess(config.read) as decoder:
@@ -66,7 +67,7 @@ def dry_run(
         bytes_of_video=_bytes(plan.to_read),
         seconds_of_video=seconds_of_video,
         estimated_seconds=seconds_of_video * speed.work / worker_count(config),
-        estimated_bytes=round(seconds_of_video * speed.size_bytes),
+        estimated_bytes=round(seconds_of_video * speed.size_bytes) - _replaced_bytes(store, plan, known),
         sampled=speed.files,
         problems=problems,
         exit_status=int(bool(problems)),
@@ -77,6 +78,14 @@ def _failed(found: Scan, plan: Plan) -> tuple[FailedPath, ...]:
     before = [(c.absolute, failure.reason, failure.code) for c, failure in plan.failed_before if failure.code != STILL]
     unreadable = [(refusal.absolute, refusal.reason, refusal.code) for refusal in found.unreadable]
     return tuple(FailedPath(*failure) for failure in unreadable + before)
+
+
+def _replaced_bytes(store: Store | None, plan: Plan, known: Knowledge) -> int:
+    """What is stored now of the videos that would be read again."""
+    paths = (known.paths.get(candidate.key) for candidate in plan.to_read)
+    again = {path.video_id for path in paths if path is not None and path.video_id in known.outdated}
+    videos = [store.video(video_id) for video_id in again] if store is not None else []
+    return sum(v.bytes_latents + v.bytes_embeddings + RECORD_BYTES * v.n_frames for v in videos)
 
 
 def _total_seconds(candidates: Sequence[Candidate], decoder: DecodeProcess) -> float:

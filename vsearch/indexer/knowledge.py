@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from vsearch.config import IndexConfig
 from vsearch.db.records import FailedFile, KnownPath
 from vsearch.db.store import Store
-from vsearch.indexer.plan import Knowledge, PathKey, outdated_by
+from vsearch.indexer.plan import Knowledge, PathKey, at_least, outdated_by
 from vsearch.indexer.scan import Candidate
 from vsearch.indexer.volumes import is_under
 
@@ -20,7 +20,19 @@ def gather(store: Store, roots: Sequence[bytes], candidates: Sequence[Candidate]
     for volume, under in sorted(places):
         paths |= {(volume, path): known for path, known in store.known_paths(volume, under).items()}
         failures |= {(volume, path): failed for path, failed in store.attempts(volume, under).items()}
-    return Knowledge(paths=paths, failures=failures, outdated=_outdated(store, config))
+    return Knowledge(paths=paths, failures=failures, outdated=outdated_videos(store, config))
+
+
+def outdated_videos(store: Store, config: IndexConfig) -> dict[int, IndexConfig]:
+    """Videos of which more is asked for now than was stored, and with a retry those that broke off: how to read each
+    of them again.
+    """
+    return {
+        video.id: at_least(config, video.settings)
+        for video in store.videos()
+        if outdated_by(config, video.settings, pictures=video.bytes_latents > 0)
+        or (config.retry and video.state == "partial")
+    }
 
 
 def known_below(store: Store, root: bytes) -> dict[PathKey, KnownPath]:
@@ -50,12 +62,3 @@ def _below(root: bytes, mount: bytes) -> bytes | None:
     if is_under(root, mount):
         return root[len(mount.rstrip(b"/")) :].lstrip(b"/")
     return b"" if is_under(mount, root) else None
-
-
-def _outdated(store: Store, config: IndexConfig) -> frozenset[int]:
-    """Videos of which more is asked for now than was read, and with a retry those that broke off."""
-    return frozenset(
-        video.id
-        for video in store.videos()
-        if outdated_by(config.read, video.settings) or (config.retry and video.state == "partial")
-    )

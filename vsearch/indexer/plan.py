@@ -10,10 +10,10 @@ Each file met is put where the first of these fits (product definition of the co
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
-from vsearch.config import ReadConfig
+from vsearch.config import EFFORTS, QUALITIES, IndexConfig
 from vsearch.db.records import FailedFile, KnownPath
 from vsearch.indexer.scan import Candidate
 from vsearch.records import FileStamp, IndexSettings
@@ -27,12 +27,12 @@ class Knowledge:
     """What the library knows of the places that were scanned.
 
     `paths` and `failures` are keyed by (volume identity, path inside it). `outdated`: videos to be read again although
-    their files did not change.
+    their files did not change, and how.
     """
 
     paths: Mapping[PathKey, KnownPath] = field(default_factory=dict)
     failures: Mapping[PathKey, FailedFile] = field(default_factory=dict)
-    outdated: Collection[int] = frozenset()
+    outdated: Mapping[int, IndexConfig] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,19 +85,42 @@ def same_file(before: FileStamp, now: FileStamp) -> bool:
     return before.size_bytes == now.size_bytes and before.mtime_ns == now.mtime_ns
 
 
-def outdated_by(read: ReadConfig, settings: IndexSettings) -> bool:
-    """Whether a video read with `settings` is to be read again because more is asked for: more frames, or exact ones.
+def outdated_by(config: IndexConfig, settings: IndexSettings, *, pictures: bool = True) -> bool:
+    """Whether a video read with `settings` is to be read again because more is asked for: more frames, or exact ones;
+    with `config.upgrade` also finer pictures, larger ones, ones made with more effort, or any (`pictures`: there are).
 
     Asking for less never throws away what is stored.
     """
-    exact_now = read.sampling == "exact" and settings.sampling == "keyframes"
-    return exact_now or (
-        read.fps > settings.fps and not (read.sampling == "keyframes" and settings.sampling == "exact")
+    better = at_least(config, settings)
+    if (better.read.sampling, better.read.fps) != (settings.sampling, settings.fps):
+        return True
+    stored = (settings.quality, settings.effort, settings.preview_pixels)
+    return config.upgrade and (not pictures or (better.quality, better.effort, better.read.preview_pixels) != stored)
+
+
+def at_least(config: IndexConfig, settings: IndexSettings) -> IndexConfig:
+    """How to read a video again that was read with `settings`: as is asked now, and in nothing less than it is.
+
+    Qualities and efforts are compared by name: levels mean something to one codec only.
+    """
+    exact_before = settings.sampling == "exact"
+    few_frames = config.read.sampling == "keyframes" and exact_before  # of which many a second are no more than exact
+    read = replace(
+        config.read,
+        sampling="exact" if exact_before else config.read.sampling,
+        fps=settings.fps if few_frames else max(config.read.fps, settings.fps),
+        preview_pixels=max(config.read.preview_pixels, settings.preview_pixels),
+    )
+    return replace(
+        config,
+        read=read,
+        quality=max(config.quality, settings.quality, key=QUALITIES.index),
+        effort=max(config.effort, settings.effort, key=EFFORTS.index),
     )
 
 
 def _moved(
-    new: Sequence[Candidate], absent: Mapping[PathKey, KnownPath], outdated: Collection[int]
+    new: Sequence[Candidate], absent: Mapping[PathKey, KnownPath], outdated: Container[int]
 ) -> list[tuple[Candidate, PathKey, KnownPath]]:
     """New paths that are the files of absent ones, renamed on the same volume."""
     by_file = {

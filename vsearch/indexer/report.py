@@ -25,7 +25,9 @@ class IndexReport:
     """Sums of one run, as the product definition counts them.
 
     `problems` are lines that a person must see; `exit_status` is 1 when a named path is missing or everything failed.
-    `offline`: videos known below the named paths of which no path can be seen now.
+    `offline`: videos known below the named paths of which no path can be seen now. `upgraded`: of those read now, those
+    that were stored with less before; `not_upgraded`: of those offline, those that are stored with less than was asked
+    for.
     """
 
     indexed: int = 0
@@ -35,6 +37,8 @@ class IndexReport:
     ignored: int = 0
     failed: tuple[FailedPath, ...] = ()
     offline: int = 0
+    upgraded: int = 0
+    not_upgraded: int = 0
     clips: int = 0
     seconds_of_video: float = 0.0
     elapsed_seconds: float = 0.0
@@ -54,6 +58,8 @@ class IndexReport:
             "ignored": self.ignored,
             "failed": [failure.as_json() for failure in self.failed],
             "offline": self.offline,
+            "upgraded": self.upgraded,
+            "not_upgraded": self.not_upgraded,
             "clips": self.clips,
             "seconds_of_video": round(self.seconds_of_video, 3),
             "elapsed_seconds": round(self.elapsed_seconds, 3),
@@ -72,6 +78,8 @@ class IndexReport:
             ignored=self.ignored + other.ignored,
             failed=self.failed + other.failed,
             offline=self.offline + other.offline,
+            upgraded=self.upgraded + other.upgraded,
+            not_upgraded=self.not_upgraded + other.not_upgraded,
             clips=self.clips + other.clips,
             seconds_of_video=self.seconds_of_video + other.seconds_of_video,
             elapsed_seconds=self.elapsed_seconds + other.elapsed_seconds,

@@ -12,7 +12,7 @@ import os
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -25,6 +25,7 @@ from vsearch.db.store import Store
 from vsearch.errors import InputError, InterruptedRunError, MediaError, UnavailableError, VsearchError
 from vsearch.extract import FrameStream, extract_stream
 from vsearch.indexer.knowledge import gather, known_below
+from vsearch.indexer.originals import find_originals
 from vsearch.indexer.plan import STILL, Knowledge, Plan, make_plan
 from vsearch.indexer.report import FailedPath, IndexReport
 from vsearch.indexer.scan import Candidate, Scan, scan
@@ -55,6 +56,14 @@ class Outcome:
     error: VsearchError | None = None
 
 
+@dataclass(slots=True)
+class _Job:
+    """A file that is being read. `full_hash`: of its content, once it is known and claimed."""
+
+    candidate: Candidate
+    full_hash: bytes | None = None
+
+
 class _StoppedError(Exception):
     """The run is being stopped: whoever notices gives up."""
 
@@ -77,7 +86,8 @@ def run_index(
 ) -> IndexReport:
     """Bring the library up to date with files and folders. `models` is called when a file has to be read.
 
-    Raises InputError for a path that is missing and unknown, StoreError when the library can't be written,
+    paths: none, with `config.upgrade`, stand for the originals of all that the library keeps. Raises InputError for a
+    path that is missing and unknown, StoreError when the library can't be written,
     InterruptedRunError after Ctrl-C. A bad file never stops the run.
     """
     with _Run(store, config, models=models, progress=progress, log=log) as run:
@@ -111,10 +121,11 @@ class _Run:
     def index(self, paths: Sequence[bytes], library: bytes | None) -> IndexReport:
         began = time.monotonic()
         self._progress.start("scanning")
-        found = scan(paths, library=library, volume=self._config.volume)
+        found, self._known = survey(self._store, paths, self._config, library=library)
         self._progress.finish()
         self._mounts = {candidate.sighting.volume: candidate.sighting.mount for candidate in found.candidates}
-        self._known = gather(self._store, found.roots, found.candidates, self._config)
+        if self._config.upgrade and not paths:
+            self._tally.unchanged += len(self._store.video_ids()) - len(self._known.outdated)
         problems = list(named_problems(self._store, found))
         plan = make_plan(found.candidates, self._known, retry=self._config.retry)
         self._note_scan(found, plan)
@@ -151,7 +162,7 @@ class _Run:
         self._progress.start("indexing", total_files=len(candidates), total_bytes=total_bytes)
         done = 0
         try:
-            with Pipeline(self._store, self._config, self._models(), self._known.outdated, self._progress) as pipeline:
+            with Pipeline(self._store, self._config, self._models(), self._known, self._progress) as pipeline:
                 waiting = list(candidates)
                 while waiting:
                     again = []
@@ -195,6 +206,8 @@ class _Run:
         sighting = replace(candidate.sighting, stamp=video.stamp)
         known = self._known.paths.get(candidate.key)
         earlier = self._store.video_by_full_hash(video.identity.full_hash)
+        if earlier is not None and earlier in self._known.outdated:
+            self._tally.upgraded += 1
         if earlier is None and known is not None:
             earlier = known.video_id
         if earlier is None:
@@ -237,8 +250,11 @@ class _Run:
 
     def _report(self, plan: Plan, problems: list[str], elapsed_s: float) -> IndexReport:
         tally = self._tally
-        absent = {known.video_id for _, known in plan.absent}
-        paths = self._store.paths(sorted(absent))
+        paths = self._store.paths(sorted({known.video_id for _, known in plan.absent}))
+        offline = {video_id: own for video_id, own in paths.items() if not any(path.online for path in own)}
+        missed = [own for video_id, own in offline.items() if self._config.upgrade and video_id in self._known.outdated]
+        for own in missed:
+            self._write_log("offline", own[0].absolute, "not upgraded: the original can't be seen now")
         good = tally.indexed + tally.partial + tally.unchanged + tally.copies
         return IndexReport(
             indexed=tally.indexed,
@@ -247,7 +263,9 @@ class _Run:
             copies=tally.copies,
             ignored=tally.ignored,
             failed=tuple(tally.failed),
-            offline=sum(not any(path.online for path in paths.get(video_id, ())) for video_id in absent),
+            offline=len(offline),
+            upgraded=tally.upgraded,
+            not_upgraded=len(missed),
             clips=tally.clips,
             seconds_of_video=tally.seconds_of_video,
             elapsed_seconds=elapsed_s,
@@ -279,6 +297,7 @@ class _Tally:
     indexed: int = 0
     partial: int = 0
     unchanged: int = 0
+    upgraded: int = 0
     copies: int = 0
     ignored: int = 0
     failed: list[FailedPath] = field(default_factory=list)
@@ -301,13 +320,11 @@ class _Tally:
 class Pipeline:
     """Decoding processes and the threads that encode what they yield. Leaving the context stops everything."""
 
-    def __init__(
-        self, store: Store, config: IndexConfig, models: Models, outdated: Collection[int], progress: Progress
-    ) -> None:
+    def __init__(self, store: Store, config: IndexConfig, models: Models, known: Knowledge, progress: Progress) -> None:
         self._store = store
         self._config = config
         self._codec, self._head = models
-        self._outdated = outdated
+        self._known = known
         self._progress = progress
         self._workers = worker_count(config)
         self._pool = ThreadPoolExecutor(self._workers, thread_name_prefix="index")
@@ -373,32 +390,52 @@ class Pipeline:
 
     def _work(self, candidate: Candidate) -> Outcome:
         """Read one file, in a thread of the pool. Whatever is wrong with it costs this file only."""
-        full_hash: bytes | None = None
+        job = _Job(candidate)
         if self._stop.is_set():
             raise _StoppedError
         self._progress.file(candidate.sighting.display)
         try:
-            with self._decoder().read(candidate.absolute, self._config.read) as stream:
-                if stream.info.still:
-                    raise _StillError(STILL_REASON)
-                identity = stream.identity.full_hash
-                if not self._claim(identity):
-                    return Outcome(candidate, identity)
-                full_hash = identity
-                watched = _WatchedStream(stream, self._stop, self._progress)
-                video = extract_stream(watched, config=self._config, codec=self._codec, head=self._head)
-            return Outcome(candidate, full_hash, video=video)
+            return self._read(job)
         except UnavailableError:
             raise
         except VsearchError as error:
             if self._stop.is_set():
                 raise _StoppedError from error
-            return Outcome(candidate, full_hash, error=error)
+            return Outcome(candidate, job.full_hash, error=error)
         except _StoppedError:
             raise
         except Exception as error:
             logger.exception("%s", candidate.sighting.display)
-            return Outcome(candidate, full_hash, error=VsearchError(f"{type(error).__name__}: {error}"))
+            return Outcome(candidate, job.full_hash, error=VsearchError(f"{type(error).__name__}: {error}"))
+
+    def _read(self, job: _Job) -> Outcome:
+        """Read a file as it is to be read, which its content decides.
+
+        That is known when reading has begun. A file that is not the video that its path was known for is begun anew
+        where this makes a difference.
+        """
+        path = self._known.paths.get(job.candidate.key)
+        config = self._wanted(path.video_id if path is not None else None)
+        while True:
+            with self._decoder().read(job.candidate.absolute, config.read) as stream:
+                if stream.info.still:
+                    raise _StillError(STILL_REASON)
+                identity = stream.identity.full_hash
+                if job.full_hash is None and not self._claim(identity):
+                    return Outcome(job.candidate, identity)
+                if job.full_hash not in (None, identity):
+                    raise MediaError("it changed while it was read")
+                job.full_hash = identity
+                wanted = self._wanted(self._store.video_by_full_hash(identity))
+                if wanted.read == config.read:
+                    watched = _WatchedStream(stream, self._stop, self._progress)
+                    video = extract_stream(watched, config=wanted, codec=self._codec, head=self._head)
+                    return Outcome(job.candidate, identity, video=video)
+            config = wanted
+
+    def _wanted(self, video_id: int | None) -> IndexConfig:
+        """How a video is to be read: in nothing less than it is stored already."""
+        return self._config if video_id is None else self._known.outdated.get(video_id, self._config)
 
     def _claim(self, full_hash: bytes) -> bool:
         """Whether this content is to be read here: it is neither known well enough nor being read elsewhere."""
@@ -406,7 +443,7 @@ class Pipeline:
             if full_hash in self._claimed:
                 return False
             known = self._store.video_by_full_hash(full_hash)
-            if known is not None and known not in self._outdated:
+            if known is not None and known not in self._known.outdated:
                 return False
             self._claimed.add(full_hash)
             return True
@@ -451,6 +488,16 @@ class _WatchedStream:
 def worker_count(config: IndexConfig) -> int:
     """How many files are read at a time."""
     return config.workers or min(4, os.cpu_count() or 1)
+
+
+def survey(
+    store: Store, paths: Sequence[bytes], config: IndexConfig, *, library: bytes | None
+) -> tuple[Scan, Knowledge]:
+    """What is there, and what the library knows of it. An upgrade without paths: the originals to be read again."""
+    if config.upgrade and not paths:
+        return find_originals(store, config)
+    found = scan(paths, library=library, volume=config.volume)
+    return found, gather(store, found.roots, found.candidates, config)
 
 
 def named_problems(store: Store | None, found: Scan) -> Iterator[str]:

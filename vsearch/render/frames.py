@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import islice
+from statistics import fmean
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +15,8 @@ from PIL import Image
 
 from vsearch.errors import InputError, LatentError
 from vsearch.models.base import LatentCodec
-from vsearch.records import CodedChunk, Latents, seconds
+from vsearch.records import Clip, CodedChunk, Latents, seconds
+from vsearch.render.marks import notice
 
 CHUNKS_AT_ONCE = 8  # unpacking side by side is faster; 256 frames' latents are about 4 MB
 
@@ -28,7 +31,8 @@ ChunkLoader = Callable[[NDArray[np.int64]], Iterable[CodedChunk]]
 class Footage:
     """One video as it can be drawn: when its sampled frames are, and where their latents come from.
 
-    frame_pts: (n,) int64, ascending. `display_aspect` is width over height as people see it.
+    frame_pts: (n,) int64, ascending. `display_aspect` is width over height as people see it. `quality` and `clips`:
+    what the library says of how true its pictures are (a query has neither).
     """
 
     name: str
@@ -40,6 +44,8 @@ class Footage:
     codec: LatentCodec
     latents: LatentSource
     still: bool = False
+    quality: str | None = None
+    clips: Sequence[Clip] = ()
 
     @property
     def duration_s(self) -> float:
@@ -52,6 +58,13 @@ class Footage:
 
     def time_s(self, number: int) -> float:
         return seconds(int(self.frame_pts[number]), self.start_pts, self.time_base)
+
+    def notice(self, numbers: Iterable[int]) -> str:
+        """What a picture of these frames says of itself."""
+        starts = [clip.start_pts for clip in self.clips]
+        at = [bisect_right(starts, int(self.frame_pts[number])) - 1 for number in numbers if starts]
+        measured = [psnr_db for i in at if i >= 0 and (psnr_db := self.clips[i].psnr_db) is not None]
+        return notice(self.quality, fmean(measured) if measured else None)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -173,7 +186,7 @@ def display_size(height: int, width: int, display_aspect: Fraction) -> tuple[int
 
 
 def _rows(latents: Latents, rows: NDArray[np.int64]) -> Latents:
-    return Latents(latents.values[rows], latents.codec_id, latents.model_id)
+    return replace(latents, values=latents.values[rows])
 
 
 def _thin(footage: Footage, numbers: NDArray[np.int64], start: int, every_s: float) -> NDArray[np.int64]:

@@ -36,28 +36,41 @@ def shorten(text: str, font: Font, width: float) -> str:
     return _without_middle(text, keep)
 
 
-def png_text(title: str) -> PngInfo:
+def notice(quality: str | None, psnr_db: float | None) -> str:
+    """What pictures say of themselves: that they are reconstructions, of which quality, and how true, where known.
+
+    psnr_db: the mean over the frames that are shown of what was measured for their clips.
+    """
+    parts = [NOTICE]
+    if quality is not None:
+        parts.append(f"Stored in {quality} quality.")
+    if psnr_db is not None:
+        parts.append(f"PSNR {psnr_db:.1f} dB against the sampled frames (mean of the clips shown).")
+    return " ".join(parts)
+
+
+def png_text(title: str, notice: str) -> PngInfo:
     """Text chunks that name the source and mark the picture."""
     info = PngInfo()
     info.add_itxt("Title", title)
-    info.add_text("Description", NOTICE)
+    info.add_text("Description", notice)
     info.add_text("Software", SOFTWARE)
     return info
 
 
-def xmp_packet(title: str) -> bytes:
+def xmp_packet(title: str, notice: str) -> bytes:
     """The same marks as an XMP packet, for WebP."""
-    return _XMP.format(title=escape(title), notice=escape(NOTICE), software=escape(SOFTWARE)).encode()
+    return _XMP.format(title=escape(title), notice=escape(notice), software=escape(SOFTWARE)).encode()
 
 
-def save_options(suffix: str, title: str) -> dict[str, Any]:
+def save_options(suffix: str, title: str, notice: str = NOTICE) -> dict[str, Any]:
     """What Pillow's `save` is told for `.png`, `.webp` or `.gif`, marks included."""
     title = printable(title)
     if suffix == ".png":
-        return {"format": "PNG", "pnginfo": png_text(title), "compress_level": 6}
+        return {"format": "PNG", "pnginfo": png_text(title, notice), "compress_level": 6}
     if suffix == ".webp":
-        return {"format": "WEBP", "xmp": xmp_packet(title), "quality": 82, "method": 4}
-    return {"format": "GIF", "comment": f"{title}\n{NOTICE}".encode()}
+        return {"format": "WEBP", "xmp": xmp_packet(title, notice), "quality": 82, "method": 4}
+    return {"format": "GIF", "comment": f"{title}\n{notice}".encode()}
 
 
 def _without_middle(text: str, keep: int) -> str:

@@ -17,7 +17,7 @@ from vsearch.media.writer import write_video
 from vsearch.progress import Progress, SilentProgress
 from vsearch.render.files import make_folder, written_whole
 from vsearch.render.frames import Excerpt, Picture, decode_pictures, pick_frames
-from vsearch.render.marks import MARK, NOTICE, SOFTWARE, save_options
+from vsearch.render.marks import MARK, SOFTWARE, save_options
 from vsearch.render.reports import SheetEntry, write_sheet_index
 from vsearch.render.sheets import ACCENT, FAINT, PAPER, describe, save_sheet, sheet_of
 from vsearch.text import clock, printable
@@ -96,9 +96,9 @@ def resolve_form(out: Path, form: str) -> str:
 
 def write_sheet(excerpt: Excerpt, out: Path, *, every_s: float | None = None) -> PreviewReport:
     """A contact sheet as PNG or WebP."""
-    sheet, shown = sheet_of(excerpt, every_s=every_s)
-    save_sheet(sheet, out, title=excerpt.footage.name)
-    return PreviewReport((out,), shown)
+    sheet = sheet_of(excerpt, every_s=every_s)
+    save_sheet(sheet, out)
+    return PreviewReport((out,), sheet.shown)
 
 
 def write_folder(
@@ -112,14 +112,15 @@ def write_folder(
     for excerpt, name in zip(excerpts, names, strict=True):
         progress.file(excerpt.footage.name)
         try:
-            sheet, n = sheet_of(excerpt, every_s=every_s)
+            sheet = sheet_of(excerpt, every_s=every_s)
         except VsearchError as error:
             progress.message(f"{excerpt.footage.name}: {error}")
             entries.append(SheetEntry(excerpt.label, excerpt.footage.name, None, str(error), None))
             continue
-        save_sheet(sheet, out / name, title=excerpt.footage.name)
-        entries.append(SheetEntry(excerpt.label, excerpt.footage.name, name, describe(excerpt, n), sheet.size))
-        shown += n
+        save_sheet(sheet, out / name)
+        note = describe(excerpt, sheet.shown)
+        entries.append(SheetEntry(excerpt.label, excerpt.footage.name, name, note, sheet.image.size))
+        shown += sheet.shown
         progress.advance(files=1)
     write_sheet_index(out / "index.html", entries)
     progress.finish()
@@ -135,8 +136,9 @@ def write_frames(excerpt: Excerpt, out: Path, *, every_s: float | None = None) -
     files = []
     for picture in decode_pictures(footage, numbers):
         path = out / f"{round(picture.time_s * 1000):09d}.png"
+        options = save_options(".png", f"{footage.name} {clock(picture.time_s)}", footage.notice([picture.number]))
         with written_whole(path) as temporary:
-            picture.image.save(temporary, **save_options(".png", f"{footage.name} {clock(picture.time_s)}"))
+            picture.image.save(temporary, **options)
         files.append(path)
     return PreviewReport(tuple(files), len(files))
 
@@ -149,7 +151,7 @@ def write_animation(excerpt: Excerpt, out: Path, *, every_s: float | None = None
     steps = np.clip(np.diff(_times(excerpt, numbers)) / speed, SHORTEST_STEP_S, LONGEST_STEP_S)
     durations = [round(step * 1000) for step in steps.tolist()]
     first, *rest = (with_caption(picture) for picture in decode_pictures(footage, numbers))
-    options = save_options(out.suffix.lower(), footage.name)
+    options = save_options(out.suffix.lower(), footage.name, footage.notice(numbers.tolist()))
     with written_whole(out) as temporary:
         first.save(temporary, save_all=True, append_images=rest, duration=durations, loop=0, **options)
     return PreviewReport((out,), len(numbers))
@@ -161,7 +163,7 @@ def write_movie(excerpt: Excerpt, out: Path, *, every_s: float | None = None, sp
     numbers = pick_frames(footage, start_s=excerpt.start_s, end_s=excerpt.end_s, every_s=every_s)
     ticks = _ticks(_times(excerpt, numbers) / speed)
     frames: Iterator[NDArray[np.uint8]] = (_even_planes(with_caption(p)) for p in decode_pictures(footage, numbers))
-    metadata = {"title": printable(footage.name), "comment": NOTICE, "encoder": SOFTWARE}
+    metadata = {"title": printable(footage.name), "comment": footage.notice(numbers.tolist()), "encoder": SOFTWARE}
     with written_whole(out) as temporary:
         write_video(
             temporary,

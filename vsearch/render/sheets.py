@@ -52,8 +52,18 @@ class Grid:
         return MARGIN + column * (self.tile_width + GAP), HEADER + row * (self.tile_height + CAPTION + GAP)
 
 
-def sheet_of(excerpt: Excerpt, *, every_s: float | None = None) -> tuple[Image.Image, int]:
-    """A contact sheet of an excerpt and how many pictures it has: one each `every_s` seconds, else up to 48 in all.
+@dataclass(frozen=True, slots=True, eq=False)
+class Sheet:
+    """A contact sheet: the picture, how many frames are on it, its title and what it says of itself."""
+
+    image: Image.Image
+    shown: int
+    title: str
+    notice: str
+
+
+def sheet_of(excerpt: Excerpt, *, every_s: float | None = None) -> Sheet:
+    """A contact sheet of an excerpt: one picture each `every_s` seconds, else up to 48 in all.
 
     Raises InputError when the frames asked for do not fit one sheet.
     """
@@ -66,7 +76,8 @@ def sheet_of(excerpt: Excerpt, *, every_s: float | None = None) -> tuple[Image.I
             "choose a larger --every or a shorter range"
         )
     pictures = list(decode_pictures(footage, numbers))
-    return contact_sheet(pictures, title=footage.name, note=describe(excerpt, len(pictures))), len(pictures)
+    image = contact_sheet(pictures, title=footage.name, note=describe(excerpt, len(pictures)))
+    return Sheet(image, len(pictures), footage.name, footage.notice(numbers.tolist()))
 
 
 def contact_sheet(pictures: Sequence[Picture], *, title: str, note: str) -> Image.Image:
@@ -90,11 +101,11 @@ def arrange(n: int, tile_width: int, tile_height: int) -> Grid:
     return Grid(columns, ceil(n / columns), tile_width, tile_height)
 
 
-def save_sheet(sheet: Image.Image, path: Path, *, title: str) -> None:
+def save_sheet(sheet: Sheet, path: Path) -> None:
     """Write a PNG or WebP (by suffix) that carries its marks as metadata too."""
     suffix = path.suffix.lower()
     with written_whole(path) as temporary:
-        sheet.save(temporary, **save_options(suffix, title))
+        sheet.image.save(temporary, **save_options(suffix, sheet.title, sheet.notice))
 
 
 def describe(excerpt: Excerpt, shown: int) -> str:

@@ -17,8 +17,8 @@ from vsearch.cli.context import (
     open_library,
     progress_shown,
 )
-from vsearch.cli.text import parse_rate, print_json
-from vsearch.config import IndexConfig, ReadConfig
+from vsearch.cli.text import parse_pixels, parse_rate, print_json
+from vsearch.config import PREVIEW_PIXELS, IndexConfig, ReadConfig
 from vsearch.errors import NotALibraryError
 from vsearch.text import counted, printable, size, span
 
@@ -36,6 +36,32 @@ SamplingOption = Annotated[
     Literal["exact", "keyframes"],
     typer.Option(help="exact: decode every frame. keyframes: decode key frames only, many times faster, coarser."),
 ]
+QualityOption = Annotated[
+    Literal["low", "default", "high"], typer.Option(help="How fine the stored pictures are: smaller, or more like it.")
+]
+EffortOption = Annotated[
+    Literal["fast", "default", "archive"],
+    typer.Option(help="How hard to try for fewer bytes: archive takes longest and stores least."),
+]
+PreviewSizeOption = Annotated[
+    int,
+    typer.Option(
+        "--preview-size",
+        parser=parse_pixels,
+        metavar="N|WxH",
+        help="About how many pixels a stored picture has: 36864, or 256x144 (any shape of that area).",
+    ),
+]
+UpgradeOption = Annotated[
+    bool,
+    typer.Option(
+        "--upgrade", help="Read videos again that were stored with less than is asked for. No PATH: all originals here."
+    ),
+]
+NoQualityCheckOption = Annotated[
+    bool,
+    typer.Option("--no-quality-check", help="Don't compare stored pictures with their frames; a little faster."),
+]
 VolumeOption = Annotated[str | None, typer.Option(metavar="NAME", help="The disk's name, instead of its label.")]
 RetryOption = Annotated[bool, typer.Option("--retry", help="Try again what failed before, though it has not changed.")]
 DryRunOption = Annotated[
@@ -51,6 +77,11 @@ def index(
     device: DeviceOption = "auto",
     fps: FpsOption = Fraction(1),
     sampling: SamplingOption = "exact",
+    quality: QualityOption = "default",
+    effort: EffortOption = "default",
+    preview_size: PreviewSizeOption = PREVIEW_PIXELS,
+    upgrade: UpgradeOption = False,
+    no_quality_check: NoQualityCheckOption = False,
     volume: VolumeOption = None,
     retry: RetryOption = False,
     dry_run: DryRunOption = False,
@@ -67,14 +98,24 @@ def index(
       vsearch index /mnt/shelf --volume "Shelf 7"     a disk that will go back on the shelf
       vsearch index ~/Videos --dry-run                how long, and how large?
       vsearch index                                   go on where an interrupted run stopped
+      vsearch index --upgrade --quality high          finer pictures of all whose originals are here
 
     A video is known by its content, whatever it is called and wherever it lies, and is not read again; originals are
     only ever read. A file that cannot be read is named with its reason and skipped next time, unless it changed or
-    --retry is given. After an interruption the same command goes on.
+    --retry is given. After an interruption the same command goes on. Videos of one library may be stored with
+    different settings; what is stored is only replaced with --upgrade, and never by less.
     """
     configure_logging(verbose)
-    read = ReadConfig(fps=fps, sampling=sampling)
-    config = IndexConfig(read=read, device=device, volume=volume, retry=retry)
+    config = IndexConfig(
+        read=ReadConfig(fps=fps, sampling=sampling, preview_pixels=preview_size),
+        device=device,
+        volume=volume,
+        retry=retry,
+        quality=quality,
+        effort=effort,
+        quality_check=not no_quality_check,
+        upgrade=upgrade,
+    )
     wanted = list(paths or [])
     if dry_run:
         report = estimate(wanted, config, library, database)
@@ -105,7 +146,9 @@ def estimate(paths: list[Path], config: IndexConfig, library: Path | None, datab
 
 def describe(figures: dict[str, Any]) -> list[str]:
     """What a run did, in a few lines."""
-    counts = [f"{figures[key]:,} {key}" for key in ("indexed", "partial", "unchanged", "copies") if figures[key]]
+    counts = [f"{figures[key]:,} {key}" for key in ("indexed", "partial") if figures[key]]
+    counts += [f"{figures['upgraded']:,} of them upgraded"] if figures["upgraded"] else []
+    counts += [f"{figures[key]:,} {key}" for key in ("unchanged", "copies") if figures[key]]
     failed = figures["failed"]
     counts += [f"{len(failed):,} failed"] if failed else []
     counts += [f"{figures[key]:,} {key}" for key in ("ignored", "offline") if figures[key]]
@@ -117,6 +160,9 @@ def describe(figures: dict[str, Any]) -> list[str]:
         stored = figures["bytes_latents"] + figures["bytes_embeddings"]
         per_hour = size(stored / video * 3600)
         lines.append(f"{counted(figures['clips'], 'clip')}, {size(stored)} stored ({per_hour} per hour of video)")
+    if figures["not_upgraded"]:
+        missed = counted(figures["not_upgraded"], "video was", "videos were")
+        lines.append(f"{missed} not upgraded: offline (--log FILE names them)")
     lines += [f"failed: {printable(one['path'])}: {printable(one['reason'])}" for one in failed[:FAILURES_SHOWN]]
     if len(failed) > FAILURES_SHOWN:
         lines.append(f"and {len(failed) - FAILURES_SHOWN:,} more (--log FILE names them all)")

@@ -18,6 +18,7 @@ from vsearch.cli.text import print_json, table
 from vsearch.text import clock, counted, size, span
 
 CLIPS_SHOWN = 10
+MEASURES = {"psnr_db": "PSNR", "ssim": "SSIM"}  # of pictures against frames
 
 VideoArgument = Annotated[
     str | None, typer.Argument(metavar="VIDEO", help="A path, v12, or a name. None: the library.")
@@ -34,8 +35,8 @@ def info(
     """Show sums of the library, or all about one video.
 
     \b
-      vsearch info                     sums, size per hour, models
-      vsearch info v12                 what the container said, what is stored, the clips
+      vsearch info                     sums, size per hour, by quality, models
+      vsearch info v12                 what the container said, what is stored and how true, the clips
       vsearch info film.mkv --json
     """
     configure_logging(verbose)
@@ -51,9 +52,11 @@ def describe(figures: dict[str, Any]) -> list[str]:
     """A line a fact, names to the left; lists below; clips last."""
     plain = {key: value for key, value in figures.items() if key != "format" and not isinstance(value, (list, dict))}
     rows = [[name_of(key), shown] for key, value in plain.items() if (shown := value_of(key, value))]
-    lines = table(rows)
+    lines = table(rows) + tier_lines(figures.get("tiers")) + fidelity_lines(figures.get("fidelity"))
     for key, value in figures.items():
-        if key != "clips" and isinstance(value, list) and value:
+        if key in ("clips", "tiers", "fidelity"):
+            continue
+        if isinstance(value, list) and value:
             lines.append(f"{name_of(key)}:")
             lines += [f"  {line}" for line in table([[line_of(entry)] for entry in value])]
         elif isinstance(value, dict) and value:
@@ -67,7 +70,7 @@ def clip_lines(clips: Any) -> list[str]:
     if not isinstance(clips, list):
         return []
     rows = [
-        [f"c{clip['clip_id']}", f"{clock(clip['start_seconds'])} - {clock(clip['end_seconds'])}"]
+        [f"c{clip['clip_id']}", f"{clock(clip['start_seconds'])} - {clock(clip['end_seconds'])}", *fidelity_of(clip)]
         for clip in clips[:CLIPS_SHOWN]
     ]
     more = len(clips) - CLIPS_SHOWN
@@ -75,8 +78,51 @@ def clip_lines(clips: Any) -> list[str]:
     return [*lines, f"  and {more:,} more (--json lists all)"] if more > 0 else lines
 
 
+def tier_lines(tiers: Any) -> list[str]:
+    """What is stored in each quality and with each effort."""
+    if not tiers:
+        return []
+    head = ("quality", "effort", "videos", "video", "latents", "an hour", "PSNR", "SSIM")
+    rows = [
+        [
+            tier["quality"],
+            tier["effort"],
+            f"{tier['videos']:,}",
+            span(tier["seconds_of_video"]),
+            size(tier["bytes_latents"]),
+            value_of("bytes_latents_per_hour", tier["bytes_latents_per_hour"]),
+            *fidelity_of(tier),
+        ]
+        for tier in tiers
+    ]
+    return ["stored:", *(f"  {line}" for line in table(rows, head=head, right=range(2, 8)))]
+
+
+def fidelity_lines(fidelity: Any) -> list[str]:
+    """How near the pictures of a video are to its frames."""
+    if not fidelity:
+        return []
+    worst = fidelity["worst_clip"]
+    when = f"c{worst['clip_id']} ({clock(worst['start_seconds'])} - {clock(worst['end_seconds'])})"
+    low = {"psnr_db": fidelity["psnr_db_p5"], "ssim": fidelity["ssim_p5"]}
+    rows = [
+        ["mean", *fidelity_of(fidelity), ""],
+        ["5th percentile", *fidelity_of(low), ""],
+        ["worst clip", *fidelity_of(worst), when],
+    ]
+    told = f"pictures against frames, PSNR and SSIM of {counted(fidelity['clips'], 'clip')}:"
+    return [told, *(f"  {line}" for line in table(rows))]
+
+
+def fidelity_of(figures: Any) -> list[str]:
+    """PSNR and SSIM as cells; empty where nothing was compared."""
+    return [value_of(key, figures[key]) for key in ("psnr_db", "ssim")]
+
+
 def name_of(key: str) -> str:
     """A key as people read it; the unit is in the value."""
+    if key in MEASURES:
+        return MEASURES[key]
     for ending in ("_seconds", "_bytes"):
         key = key.removesuffix(ending)
     words = key.split("_")
@@ -92,6 +138,8 @@ def value_of(key: str, value: Any) -> str:
         return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if key in MEASURES:
+        return f"{value:.1f} dB" if key == "psnr_db" else f"{value:.3f}"
     if key.startswith("bytes_") or key.endswith("_bytes"):
         return size(value)
     if key.startswith("seconds_"):

@@ -1,10 +1,10 @@
-"""A second revision, for tests alone: rebuilds a table, adds a column, and marks that it ran."""
+"""A next revision, for tests alone: rebuilds a table, adds a column, and marks that it ran."""
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "0003"
+down_revision = "0002"
 branch_labels = None
 depends_on = None
 

@@ -1,9 +1,9 @@
-"""A second revision that fails half-way, or leaves rows without what they belong to: for tests alone."""
+"""A next revision that fails half-way, or leaves rows without what they belong to: for tests alone."""
 
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "0003"
+down_revision = "0002"
 branch_labels = None
 depends_on = None
 
