@@ -165,12 +165,13 @@ def read_figures(path: Path) -> dict[str, Any]:
 def finish(found: Findings, setting: Setting, args: argparse.Namespace, *, data: Mapping[str, Any]) -> None:
     """Publish, and draw the curves where that was asked for."""
     options = report.told(args, "list", "frames", "effort", "parts", "peers", "quick")
+    coders = {PEERS[name].name: PEERS[name].versions() for name in args.peers} if "curves" in args.parts else {}
     finished = Report(
         name=NAME,
         question=QUESTION,
         data=data,
         seed=None,
-        options=options | {"codec": setting.codec.model_id, "tiers": dict(setting.codec.tiers)},
+        options=options | {"codec": setting.codec.model_id, "tiers": dict(setting.codec.tiers), "coders": coders},
         figures=found.figures,
         goals=tuple(found.goals),
         tables=tuple(found.tables),

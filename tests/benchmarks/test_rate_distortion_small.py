@@ -41,6 +41,7 @@ def measured(corpus: Path, output: Path, *more: str) -> dict[str, Any]:
 
 @needs_ffmpeg
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # minutes on a machine that has other work
 def test_every_coder_is_measured_and_points_are_kept(
     small_corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
