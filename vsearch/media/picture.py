@@ -17,7 +17,7 @@ from vsearch.media.base import LUMA_SIZE
 from vsearch.media.tonemap import tone_mapped
 
 _AREA = Interpolation.AREA
-_EXACT = (  # the same bits on every CPU, and chroma that is averaged, not dropped
+EXACT = (  # the same bits on every CPU, and chroma that is averaged, not dropped
     Interpolation.AREA
     | Interpolation.ACCURATE_RND
     | Interpolation.FULL_CHR_H_INT
@@ -110,7 +110,7 @@ class PictureMaker:
             src_colorspace=None if frame.format.is_rgb else _matrix(frame),
             src_color_range=_range(frame),
             dst_color_range=ColorRange.JPEG,
-            interpolation=_EXACT,
+            interpolation=EXACT,
             threads=1,
         )
 

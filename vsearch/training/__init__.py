@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vsearch.errors import InputError
 
+if TYPE_CHECKING:
+    from vsearch.progress import Progress
+    from vsearch.training.data import PackReport
 
-def pack(config: Path, output: Path) -> int:
-    """Decode the videos and photographs named in `config` ([pack] table) into a packed cache; how many sources it
-    holds.
-    """
+
+def pack(config: Path, output: Path, progress: Progress | None = None) -> PackReport:
+    """Decode the videos and photographs named in `config` ([pack] table) into a packed folder of coded frames."""
     from vsearch.training.pack import PackRecipe, pack_sources
 
-    return pack_sources(_recipe(config, "pack", PackRecipe), output)
+    return pack_sources(_recipe(config, "pack", PackRecipe), output, progress)
 
 
 def train_codec(config: Path, output: Path, resume: bool = False) -> Path:

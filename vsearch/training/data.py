@@ -1,13 +1,17 @@
-"""Frames for training: one packed cache of raw frames, and the batches drawn from it.
+"""Frames for training: a packed folder of coded frames, unpacked once, and the batches drawn from it.
 
-The cache is a folder with `frames.bin` (uint8, every entry (T, 3, H, W) in C order, one after the other) and
-`index.json` (a list of entries). It is read through a memory map, so it may be larger than memory.
+A packed folder holds parts (`training/parts.py`) and `index.json`. On first use its frames are decoded into
+`frames.bin` beside them (uint8, every entry (T, 3, H, W) in C order, one after the other), which is read through a
+memory map, so it may be larger than memory. `frames.bin` is a cache: delete it at any time.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import sys
+import time
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,13 +23,29 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vsearch.errors import InputError
+from vsearch.osys import lock_file
+from vsearch.progress import Progress, SilentProgress
+from vsearch.training.parts import (
+    DIGEST_BYTES,
+    CodedSource,
+    Shape,
+    SourceFacts,
+    code_source,
+    decode_source,
+    digest_of,
+    read_part,
+    write_part,
+)
 
 VALIDATION_SHARE = 12  # one source group in so many is held out
+FORMAT = 1
+_HEADER_ALLOWANCE = 1024  # bytes of a source's row in a header, and its share of what surrounds it
 
 
 @dataclass(frozen=True, slots=True)
 class PackedEntry:
-    """One source in the cache. shape: (T, 3, H, W); fps: frames a second, 0 for a photograph.
+    """One source of a packed folder. shape: (T, 3, H, W); offset: of its first byte in `frames.bin`; fps: frames a
+    second, 0 for a photograph; held_out: whether it belongs to validation.
 
     Sources of one `group` show the same footage; those of one `scene` look alike.
     """
@@ -33,30 +53,37 @@ class PackedEntry:
     file: str
     group: str
     scene: str
-    shape: tuple[int, int, int, int]
+    shape: Shape
     offset: int
     fps: float
-
-    @property
-    def held_out(self) -> bool:
-        """Whether the source's group belongs to validation (by hash, so that it never moves)."""
-        return hashlib.blake2b(self.group.encode(), digest_size=4).digest()[0] % VALIDATION_SHARE == 0
+    held_out: bool
 
 
-def _entry(row: dict[str, Any]) -> PackedEntry:
-    t, c, h, w = row["shape"]
-    return PackedEntry(row["file"], row["group"], row["scene"], (t, c, h, w), row["offset"], row["fps"])
+def held_out_groups(groups: Collection[str]) -> set[str]:
+    """The groups that validate: one in twelve, by a hash of the name, so that none ever moves when others come.
+
+    Where chance leaves none, it is the one with the lowest hash, if there are others to train on.
+    """
+    hashes = {group: hashlib.blake2b(group.encode(), digest_size=4).digest() for group in groups}
+    chosen = {group for group, value in hashes.items() if value[0] % VALIDATION_SHARE == 0}
+    if not chosen and len(hashes) > 1:
+        chosen = {min(hashes, key=hashes.__getitem__)}
+    return chosen
 
 
 class PackedFrames:
-    """A packed cache, opened for reading."""
+    """A packed folder, opened for reading. The first opening unpacks it, which `progress` follows.
 
-    def __init__(self, folder: Path) -> None:
-        index = folder / "index.json"
-        if not index.is_file():
-            raise InputError(f"{folder}: no packed frames here; make them with `vsearch train pack`")
-        self.entries = [_entry(row) for row in json.loads(index.read_text(encoding="utf-8"))]
-        self._bytes = np.memmap(folder / "frames.bin", np.uint8, "r")
+    Raises InputError when the folder holds no packed frames, when they are damaged, or cannot be unpacked.
+    """
+
+    def __init__(self, folder: Path, progress: Progress | None = None) -> None:
+        index = _read_index(folder)
+        self.entries = _entries(index["entries"])
+        path = folder / "frames.bin"
+        if not _is_unpacked(path, index):
+            _unpack(folder, index, progress or SilentProgress())
+        self._bytes = np.memmap(path, np.uint8, "r")
 
     def frames(self, entry: PackedEntry) -> NDArray[np.uint8]:
         """All frames of one source: (T, 3, H, W) uint8, a view of the file."""
@@ -68,27 +95,169 @@ class PackedFrames:
         return [e for e in self.entries if e.held_out == held_out and min(e.shape[2:]) >= shorter_side]
 
 
-class PackWriter:
-    """Appends sources to a new packed cache."""
+def _read_index(folder: Path) -> dict[str, Any]:
+    path = folder / "index.json"
+    if not path.is_file():
+        raise InputError(f"{folder}: no packed frames here; make them with `vsearch train pack`")
+    try:
+        index = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"{path}: damaged ({error}); run `vsearch train pack` again") from error
+    if not isinstance(index, dict) or index.get("format") != FORMAT:
+        raise InputError(f"{path}: packed by another version; run `vsearch train pack` again")
+    return index
 
-    def __init__(self, folder: Path) -> None:
+
+def _entries(rows: list[dict[str, Any]]) -> list[PackedEntry]:
+    held_out = held_out_groups({row["group"] for row in rows})
+    entries, offset = [], 0
+    for row in rows:
+        t, c, h, w = row["shape"]
+        group = row["group"]
+        entries.append(
+            PackedEntry(row["file"], group, row["scene"], (t, c, h, w), offset, row["fps"], group in held_out)
+        )
+        offset += t * c * h * w
+    return entries
+
+
+def _digest_of_frames(index: Mapping[str, Any]) -> bytes:
+    """What ends `frames.bin`: it tells which packed folder the file was unpacked from, and that it is whole."""
+    return digest_of(*(bytes.fromhex(row["digest"]) for row in index["entries"]))
+
+
+def _is_unpacked(path: Path, index: Mapping[str, Any]) -> bool:
+    try:
+        with path.open("rb") as file:
+            file.seek(index["frames_bytes"])
+            return file.read(DIGEST_BYTES + 1) == _digest_of_frames(index)
+    except FileNotFoundError:
+        return False
+
+
+def _unpack(folder: Path, index: Mapping[str, Any], progress: Progress) -> None:
+    """Decode all parts into `frames.bin`, which appears when it is complete. One process does it, others wait."""
+    path, temporary = folder / "frames.bin", folder / "frames.tmp"
+    try:
+        with (folder / "unpack.lock").open("ab") as lock:
+            while not lock_file(lock.fileno()):
+                time.sleep(0.2)
+            if _is_unpacked(path, index):
+                return
+            progress.start("unpacking frames", total_files=len(index["entries"]))
+            _decode_parts([folder / part["file"] for part in index["parts"]], temporary, progress)
+            if not _is_unpacked(temporary, index):
+                raise InputError(f"{folder}: its parts are not those of its index.json; pack or copy them again")
+            temporary.replace(path)
+            progress.finish()
+    except OSError as error:
+        space = f"{index['frames_bytes'] / 1e9:.1f} GB"
+        raise InputError(f"{folder}: frames cannot be unpacked here, {space} of them ({error.strerror})") from error
+
+
+def _decode_parts(parts: list[Path], output: Path, progress: Progress) -> None:
+    digests = []
+    with output.open("wb") as file:
+        for part in parts:
+            for source in read_part(part):
+                file.writelines(frame.data for frame in decode_source(source))
+                digests.append(bytes.fromhex(source.digest))
+                progress.advance(files=1)
+        file.write(digest_of(*digests))
+
+
+@dataclass(frozen=True, slots=True)
+class PackReport:
+    """What a packed folder came to. psnr_db: means over the entries of what coding kept of them; None for none."""
+
+    entries: int
+    size_bytes: int
+    quality: int
+    video_psnr_db: float | None
+    photo_psnr_db: float | None
+
+
+class PackWriter:
+    """Appends sources to a new packed folder; the old one's files go first. `close` makes it complete.
+
+    quality: see `media.coded`. No part is larger than `part_bytes`. Raises InputError for a source that alone would be.
+    """
+
+    def __init__(self, folder: Path, *, quality: int = 20, part_bytes: int = 25_000_000) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._folder = folder
-        self._file = (folder / "frames.bin").open("wb")
-        self._entries: list[PackedEntry] = []
+        _remove_pack(folder)
+        self._folder, self._quality, self._part_bytes = folder, quality, part_bytes
+        self._parts: list[dict[str, Any]] = []
+        self._waiting: list[CodedSource] = []
+        self._waiting_bytes = 0
+        self._rows: list[dict[str, Any]] = []
 
     def add(self, *, file: str, group: str, scene: str, fps: float, frames: NDArray[np.uint8]) -> None:
-        """frames: (T, 3, H, W) uint8."""
-        t, c, h, w = frames.shape
-        shape = (int(t), int(c), int(h), int(w))
-        self._entries.append(
-            PackedEntry(file=file, group=group, scene=scene, shape=shape, offset=self._file.tell(), fps=fps)
-        )
-        self._file.write(np.ascontiguousarray(frames).tobytes())
+        """Code a source and append it. frames: (T, 3, H, W) uint8. Raises MediaError when they cannot be coded."""
+        self.append(code_source(SourceFacts(file, group, scene, fps), frames, quality=self._quality))
+
+    def append(self, source: CodedSource) -> None:
+        """Append a source that is coded already."""
+        size = source.size_bytes + _HEADER_ALLOWANCE + 8 * len(source.packets)
+        if size > self._part_bytes:
+            raise InputError(f"{source.facts.file}: {size:,} bytes when coded, more than a part's {self._part_bytes:,}")
+        if self._waiting_bytes + size > self._part_bytes:
+            self._flush()
+        self._waiting.append(source)
+        self._waiting_bytes += size
+        row = {**asdict(source.facts), "shape": source.shape, "psnr_db": source.psnr_db, "digest": source.digest}
+        self._rows.append(row)
+
+    def _flush(self) -> None:
+        path = self._folder / f"part-{len(self._parts):03}.frames"
+        write_part(path, self._waiting)
+        self._parts.append({"file": path.name, "bytes": path.stat().st_size})
+        self._waiting, self._waiting_bytes = [], 0
+
+    def finish(self, *, at_most_bytes: int) -> PackReport | None:
+        """`close`, if the folder is not larger than that; else take it away and return None."""
+        if self._waiting:
+            self._flush()
+        text = json.dumps(self._index(), separators=(",", ":"))
+        report = self._report(len(text))
+        if report.size_bytes > at_most_bytes:
+            _remove_pack(self._folder)
+            return None
+        temporary = self._folder / "index.tmp"
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(self._folder / "index.json")
+        return report
 
     def close(self) -> None:
-        self._file.close()
-        (self._folder / "index.json").write_text(json.dumps([asdict(entry) for entry in self._entries]))
+        """Write the last part and, atomically, the index."""
+        self.finish(at_most_bytes=sys.maxsize)
+
+    def _index(self) -> dict[str, Any]:
+        return {
+            "format": FORMAT,
+            "quality": self._quality,
+            "frames_bytes": sum(int(np.prod(row["shape"])) for row in self._rows),
+            "parts": self._parts,
+            "entries": self._rows,
+        }
+
+    def _report(self, index_bytes: int) -> PackReport:
+        return PackReport(
+            entries=len(self._rows),
+            size_bytes=index_bytes + sum(part["bytes"] for part in self._parts),
+            quality=self._quality,
+            video_psnr_db=_mean_psnr([row for row in self._rows if row["fps"] > 0]),
+            photo_psnr_db=_mean_psnr([row for row in self._rows if row["fps"] == 0]),
+        )
+
+
+def _remove_pack(folder: Path) -> None:
+    for old in (folder / "index.json", folder / "frames.bin", *folder.glob("part-*.frames")):
+        old.unlink(missing_ok=True)
+
+
+def _mean_psnr(rows: list[dict[str, Any]]) -> float | None:
+    return round(float(np.mean([row["psnr_db"] for row in rows])), 2) if rows else None
 
 
 def resize(crops: NDArray[np.uint8], side: int) -> Tensor:
@@ -122,7 +291,12 @@ class PairBatches:
         self._videos = [e for e in entries if e.fps > 0 and e.shape[0] > 1]
         self._photos = [e for e in entries if e.fps == 0]
         if not self._videos and not self._photos:
-            raise InputError(f"the packed frames hold no source with a shorter side of at least {side + 8} pixels")
+            use = "validation" if held_out else "training"
+            raise InputError(
+                f"the packed frames hold no source for {use} with a shorter side of at least {side + 8} pixels; "
+                f"sources of one group are used for one of the two only, and there are "
+                f"{len({entry.group for entry in packed.entries})} groups"
+            )
         # Long recordings show little that is new: their weight grows with the square root of their length.
         weights = np.sqrt(np.array([e.shape[0] for e in self._videos], np.float64))
         self._weights = weights / weights.sum() if len(weights) else weights

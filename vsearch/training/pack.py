@@ -1,14 +1,21 @@
-"""Videos and photographs -> the packed cache that trainings read."""
+"""Videos and photographs -> a packed folder that trainings read, small enough to travel.
+
+The sources are decoded once, into a scratch file of raw frames. Then the quality is chosen with which they fit into
+`total_bytes`, tried on a sample, and everything is coded. Same sources, same recipe, same bytes.
+"""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,77 +23,216 @@ from numpy.typing import NDArray
 from vsearch.config import ReadConfig
 from vsearch.errors import InputError, MediaError
 from vsearch.media import open_video
+from vsearch.media.coded import COARSEST, FINEST, code_pictures
 from vsearch.media.sampling import SamplingGrid
 from vsearch.media.source import SourceFile
-from vsearch.training.data import PackWriter
+from vsearch.progress import Progress, SilentProgress
+from vsearch.training.data import PackReport, PackWriter
+from vsearch.training.parts import CodedSource, Shape, SourceFacts, code_source
+
+ENTRY_FRAMES = 1500  # longer videos become several entries of one group
+SAMPLED = 24  # one entry in so many is coded to choose the quality
+SAMPLED_FRAMES = 50  # at most, of one entry
+MARGIN = 0.97  # of `total_bytes`, which the estimate from the sample may reach
 
 
 @dataclass(frozen=True, slots=True)
 class PackRecipe:
-    """What to pack. `parts` are folders of `corpus`; `<part>.jsonl` beside one says which sources belong together.
+    """What to pack. `parts` are folders of `corpus`; `<part>.jsonl` beside one says which sources belong together
+    (`group`, `scene`); where it does not, those of one folder do, and a file at the top of a part stands alone.
 
-    Frames keep their stored size up to `max_side` pixels on the longer side.
+    Videos give `fps` frames a second. Pictures keep their stored size up to `video_side` or `photo_side` pixels on the
+    shorter side. All parts together take at most `total_bytes`, each at most `part_bytes`.
     """
 
     corpus: str
     parts: tuple[str, ...] = (".",)
     fps: float = 5.0
-    max_side: int = 720
+    video_side: int = 216
+    photo_side: int = 288
+    total_bytes: int = 60_000_000
+    part_bytes: int = 25_000_000
+    threads: int = 2
 
 
-def pack_sources(recipe: PackRecipe, output: Path) -> int:
-    """Decode every readable source into the cache at `output`; how many it holds. Raises InputError when none is
-    readable.
-    """
-    writer = PackWriter(output)
-    packed = 0
-    try:
-        for path, facts in sources(recipe):
-            try:
-                frames, still = read_frames(path, recipe)
-            except MediaError:
-                continue
-            name = str(facts.get("group") or facts.get("repo") or path.parent)
-            scene = str(facts.get("scene") or name)
-            writer.add(file=path.name, group=name, scene=scene, fps=0.0 if still else recipe.fps, frames=frames)
-            packed += 1
-    finally:
-        writer.close()
-    if not packed:
-        raise InputError(f"{recipe.corpus}: no readable video or photograph in {', '.join(recipe.parts)}")
-    return packed
+def pack_sources(recipe: PackRecipe, output: Path, progress: Progress | None = None) -> PackReport:
+    """Pack every readable source into `output`. Raises InputError when none is readable, or when they do not fit."""
+    progress = progress or SilentProgress()
+    output.mkdir(parents=True, exist_ok=True)
+    with _Originals(output / "originals.tmp") as originals:
+        _decode(recipe, originals, progress)
+        if not originals.entries:
+            raise InputError(f"{recipe.corpus}: no readable video or photograph in {', '.join(recipe.parts)}")
+        quality = fitting_quality(originals.entries, recipe)
+        while True:
+            report = _code(originals.entries, recipe, output, quality=quality, progress=progress)
+            if report:
+                return report
+            quality += 1
+
+
+def _decode(recipe: PackRecipe, originals: _Originals, progress: Progress) -> None:
+    """All readable sources -> raw frames. Unreadable ones are named."""
+    found = list(sources(recipe))
+    progress.start("decoding sources", total_files=len(found))
+    for path, facts in found:
+        progress.file(str(path))
+        try:
+            for block, fps in read_frames(path, recipe):
+                originals.add(SourceFacts(path.name, facts["group"], facts["scene"], fps), block)
+        except MediaError as error:
+            progress.message(f"left out: {error}")
+        progress.advance(files=1)
+    progress.finish()
+
+
+def _code(
+    entries: Sequence[_Original], recipe: PackRecipe, output: Path, *, quality: int, progress: Progress
+) -> PackReport | None:
+    """Write the packed folder; None, and no folder, when it would be too large."""
+
+    def coded(entry: _Original) -> CodedSource:
+        return code_source(entry.facts, entry.frames(), quality=quality)
+
+    progress.start("coding frames", total_files=len(entries))
+    writer = PackWriter(output, quality=quality, part_bytes=recipe.part_bytes)
+    with ThreadPoolExecutor(recipe.threads) as pool:
+        for source in pool.map(coded, entries):
+            writer.append(source)
+            progress.advance(files=1)
+    report = writer.finish(at_most_bytes=recipe.total_bytes)
+    progress.finish()
+    return report
+
+
+def fitting_quality(entries: Sequence[_Original], recipe: PackRecipe) -> int:
+    """The finest quality with which, as far as a sample tells, all entries fit. Raises InputError when none does."""
+    budget = MARGIN * recipe.total_bytes
+    qualities = range(FINEST, COARSEST + 1)
+    with ThreadPoolExecutor(recipe.threads) as pool:
+        low, high = 0, len(qualities)
+        while low < high:
+            middle = (low + high) // 2
+            if _estimated_bytes(entries, qualities[middle], pool) <= budget:
+                high = middle
+            else:
+                low = middle + 1
+    if low == len(qualities):
+        raise InputError(
+            f"the sources do not fit into {recipe.total_bytes:,} bytes; raise total_bytes, or lower fps or the sides"
+        )
+    return qualities[low]
+
+
+def _estimated_bytes(entries: Sequence[_Original], quality: int, pool: ThreadPoolExecutor) -> float:
+    """The coded size of all entries, from every 24th of the videos and of the photographs, by their pixels."""
+
+    def coded_bytes(entry: _Original) -> int:
+        frames = entry.frames()[:SAMPLED_FRAMES]
+        return sum(map(len, code_pictures(frames, quality=quality)))
+
+    total = 0.0
+    for of_kind in (
+        [entry for entry in entries if entry.facts.fps > 0],
+        [entry for entry in entries if entry.facts.fps == 0],
+    ):
+        sample = of_kind[:: SAMPLED if len(of_kind) > SAMPLED else 1]
+        sampled = sum(entry.pixels * min(1.0, SAMPLED_FRAMES / entry.shape[0]) for entry in sample)
+        if sample:
+            total += sum(pool.map(coded_bytes, sample)) * sum(entry.pixels for entry in of_kind) / sampled
+    return total
+
+
+@dataclass(frozen=True, slots=True)
+class _Original:
+    """Frames of one source in the scratch file."""
+
+    path: Path
+    facts: SourceFacts
+    shape: Shape
+    offset: int
+
+    @property
+    def pixels(self) -> int:
+        return self.shape[0] * self.shape[2] * self.shape[3]
+
+    def frames(self) -> NDArray[np.uint8]:
+        """(T, 3, H, W) uint8, a view of the file."""
+        return np.memmap(self.path, np.uint8, "r", self.offset, self.shape)
+
+
+class _Originals:
+    """Raw frames of all sources in a scratch file, which goes when the block ends."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file = path.open("wb")
+        self.entries: list[_Original] = []
+
+    def add(self, facts: SourceFacts, frames: NDArray[np.uint8]) -> None:
+        t, c, h, w = frames.shape
+        offset = self._file.tell()
+        self.entries.append(_Original(self._path, facts, (int(t), int(c), int(h), int(w)), offset))
+        self._file.write(np.ascontiguousarray(frames).data)
+        self._file.flush()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._file.close()
+        self._path.unlink(missing_ok=True)
 
 
 def sources(recipe: PackRecipe) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """Every file of the parts, in order, with what its manifest line says."""
-    corpus = Path(recipe.corpus)
+    """Every file of the parts and their folders, in order, with its `group` and `scene`. Raises InputError for a part
+    that is not there.
+    """
     for part in recipe.parts:
-        manifest = corpus / f"{part}.jsonl"
-        facts: dict[str, dict[str, Any]] = {}
-        if manifest.is_file():
-            for line in manifest.read_text(encoding="utf-8").splitlines():
-                row = json.loads(line)
-                facts[Path(row["file"]).name] = row
-        folder = corpus / part
+        folder = Path(recipe.corpus) / part
         if not folder.is_dir():
             raise InputError(f"{folder}: no such folder")
-        for path in sorted(folder.iterdir()):
+        manifest = _manifest(Path(recipe.corpus) / f"{part}.jsonl")
+        for path in sorted(folder.rglob("*")):
             if path.is_file():
-                yield path, facts.get(path.name, {})
+                row = manifest.get(path.name, {})
+                inside = path.relative_to(folder)
+                alone = inside.stem if inside.parent == Path() else inside.parent.as_posix()
+                group = str(row.get("group") or row.get("repo") or alone)
+                yield path, {"group": group, "scene": str(row.get("scene") or group)}
 
 
-def read_frames(path: Path, recipe: PackRecipe) -> tuple[NDArray[np.uint8], bool]:
-    """(T, 3, H, W) uint8 at the recipe's rate, and whether the file is a still. Raises MediaError."""
+def _manifest(path: Path) -> dict[str, dict[str, Any]]:
+    """The rows of a manifest by file name; none where there is no manifest."""
+    if not path.is_file():
+        return {}
+    rows = map(json.loads, path.read_text(encoding="utf-8").splitlines())
+    return {Path(row["file"]).name: row for row in rows}
+
+
+def read_frames(path: Path, recipe: PackRecipe) -> Iterator[tuple[NDArray[np.uint8], float]]:
+    """Blocks of frames (T, 3, H, W) uint8 with their rate (0: a photograph), at most 1,500 frames each. Raises
+    MediaError.
+    """
     config = ReadConfig(fps=Fraction(recipe.fps))
     with SourceFile(os.fsencode(path)) as source, open_video(source, config) as reader:
         info = reader.info
-        height, width = info.height, info.width
-        if info.rotation in (90, 270):
-            height, width = width, height
-        shrink = min(1.0, recipe.max_side / max(height, width))
-        size = (max(16, round(height * shrink)), max(16, round(width * shrink)))
+        stored = (info.width, info.height) if info.rotation in (90, 270) else (info.height, info.width)
+        size = _packed_size(stored, recipe.photo_side if info.still else recipe.video_side)
         grid = SamplingGrid(reader.first_pts, Fraction(recipe.fps), info.time_base)
-        pictures = [frame.picture(size) for frame in reader.frames() if info.still or grid.takes(frame.pts)]
-    if not pictures:
+        pictures = (frame.picture(size) for frame in reader.frames() if info.still or grid.takes(frame.pts))
+        fps = 0.0 if info.still else recipe.fps
+        empty = True
+        while block := list(islice(pictures, ENTRY_FRAMES)):
+            empty = False
+            yield np.stack(block), fps
+    if empty:
         raise MediaError(f"{path}: no decodable picture")
-    return np.stack(pictures), info.still
+
+
+def _packed_size(stored: tuple[int, int], side: int) -> tuple[int, int]:
+    """(height, width) with at most `side` pixels on the shorter side, and at least 16 on both."""
+    shrink = min(1.0, side / min(stored))
+    return max(16, round(stored[0] * shrink)), max(16, round(stored[1] * shrink))

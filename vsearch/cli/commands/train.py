@@ -7,6 +7,9 @@ from typing import Annotated
 
 import typer
 
+from vsearch.cli.context import progress_shown
+from vsearch.text import counted
+
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -49,11 +52,18 @@ def embedding(
 
 @app.command()
 def pack(config: ConfigOption, output: OutputOption = Path("runs/pack")) -> None:
-    """Pack training frames into files that are read fast.
+    """Pack training frames into a small folder that trainings read.
 
     \b
       vsearch train pack --config codec.toml -o runs/pack
     """
     from vsearch.training import pack as pack_frames
 
-    pack_frames(config, output)
+    with progress_shown() as progress:
+        report = pack_frames(config, output, progress)
+    typer.echo(
+        f"{counted(report.entries, 'entry', 'entries')} in {report.size_bytes / 1e6:.1f} MB, quality {report.quality}"
+    )
+    for kind, psnr_db in (("videos", report.video_psnr_db), ("photographs", report.photo_psnr_db)):
+        if psnr_db is not None:
+            typer.echo(f"{kind}: {psnr_db:.1f} dB PSNR against the frames as decoded")

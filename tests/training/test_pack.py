@@ -1,0 +1,181 @@
+"""Packed frames: small, checked, the same every time, and unpacked once."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.training.packs import SIZE, write_pack
+from tests.videos import scene_frames, texture
+from vsearch.errors import InputError
+from vsearch.media.coded import code_pictures, decoded_pictures
+from vsearch.media.writer import write_video
+from vsearch.training import pack
+from vsearch.training.data import PackedFrames, PackWriter, PairBatches, held_out_groups
+from vsearch.training.pack import PackRecipe, pack_sources, sources
+from vsearch.training.parts import read_part
+
+
+def bytes_of(folder: Path) -> dict[str, bytes]:
+    """The files that travel."""
+    return {
+        path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.name.startswith(("part", "index"))
+    }
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Path:
+    """Three videos, two of them in one folder, and a file that is none."""
+    folder = tmp_path / "archive"
+    (folder / "holiday").mkdir(parents=True)
+    for number, name in enumerate(("one.mp4", "holiday/two.mp4", "holiday/three.mp4")):
+        write_video(folder / name, scene_frames(number, 30), time_base=Fraction(1, 10))
+    (folder / "notes.txt").write_text("nothing to see")
+    return folder
+
+
+@pytest.mark.parametrize("size", [(16, 16), (33, 47), SIZE])
+def test_coded_pictures_come_back_nearly_as_they_were(size: tuple[int, int]) -> None:
+    pictures = np.stack(list(scene_frames(1, 5, size)))
+    packets = code_pictures(pictures, quality=12)
+    decoded = np.stack(list(decoded_pictures(packets, size)))
+    assert decoded.shape == pictures.shape
+    assert np.abs(decoded.astype(int) - pictures).mean() < 3
+    assert code_pictures(pictures, quality=12) == packets
+
+
+def test_a_pack_gives_its_frames_back(tmp_path: Path) -> None:
+    folder = write_pack(tmp_path, videos=3, photos=2)
+    packed = PackedFrames(folder)
+    assert [entry.file for entry in packed.entries] == ["v0.mp4", "v1.mp4", "v2.mp4", "p0.webp", "p1.webp"]
+    frames = packed.frames(packed.entries[1])
+    original = np.stack(list(scene_frames(1, 12, SIZE, speed=2)))
+    assert frames.shape == original.shape
+    assert np.abs(frames.astype(int) - original).mean() < 4
+
+
+def test_unpacking_happens_once_and_again_when_the_cache_is_gone_or_of_another_pack(tmp_path: Path) -> None:
+    folder = write_pack(tmp_path / "a", videos=2, photos=1)
+    PackedFrames(folder)
+    cache = folder / "frames.bin"
+    first, made = cache.read_bytes(), cache.stat().st_mtime_ns
+    PackedFrames(folder)
+    assert cache.stat().st_mtime_ns == made
+    cache.write_bytes(first[:-1])
+    PackedFrames(folder)
+    assert cache.read_bytes() == first
+    cache.unlink()
+    PackedFrames(folder)
+    assert cache.read_bytes() == first
+    other = write_pack(tmp_path / "b", videos=1, photos=2)
+    (other / "frames.bin").write_bytes(first)
+    assert PackedFrames(other).frames(PackedFrames(other).entries[0]).shape[0] == 12
+    assert (other / "frames.bin").read_bytes() != first
+
+
+def test_several_processes_may_open_a_pack_at_once(tmp_path: Path) -> None:
+    folder = write_pack(tmp_path, videos=2, photos=1)
+    code = (
+        f"from pathlib import Path; from vsearch.training.data import PackedFrames; PackedFrames(Path({str(folder)!r}))"
+    )
+    running = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(3)]
+    assert [process.wait(60) for process in running] == [0, 0, 0]
+    assert not (folder / "frames.tmp").exists()
+
+
+@pytest.mark.parametrize("damage", ["flipped", "short", "other", "missing", "exchanged"])
+def test_a_damaged_part_is_named(tmp_path: Path, damage: str) -> None:
+    folder = write_pack(tmp_path / "pack", videos=2, photos=0)
+    part = folder / "part-000.frames"
+    data = bytearray(part.read_bytes())
+    if damage == "flipped":
+        data[len(data) // 2] ^= 1
+        part.write_bytes(data)
+    elif damage == "short":
+        part.write_bytes(data[:-5])
+    elif damage == "other":
+        part.write_bytes(b"something else")
+    elif damage == "missing":
+        part.unlink()
+    else:
+        part.write_bytes((write_pack(tmp_path / "other", videos=1, photos=1) / part.name).read_bytes())
+    with pytest.raises(InputError, match=str(folder)):
+        PackedFrames(folder)
+    assert not (folder / "frames.bin").exists()
+
+
+def test_a_part_stands_alone(tmp_path: Path) -> None:
+    folder = write_pack(tmp_path, videos=1, photos=1)
+    video, photo = read_part(folder / "part-000.frames")
+    assert (video.facts.file, video.facts.fps, video.shape) == ("v0.mp4", 5.0, (12, 3, *SIZE))
+    assert photo.facts.fps == 0.0
+    assert video.psnr_db > 35
+
+
+def test_parts_stay_below_their_limit(tmp_path: Path) -> None:
+    writer = PackWriter(tmp_path, part_bytes=12_000)
+    for n in range(4):
+        writer.add(file=f"{n}.webp", group=str(n), scene=str(n), fps=0, frames=texture(n)[None])
+    writer.close()
+    parts = sorted(tmp_path.glob("part-*"))
+    assert len(parts) > 1
+    assert all(part.stat().st_size <= 12_000 for part in parts)
+    assert len(PackedFrames(tmp_path).entries) == 4
+    with pytest.raises(InputError, match=r"9\.webp"):
+        PackWriter(tmp_path, part_bytes=1500).add(file="9.webp", group="", scene="", fps=0, frames=texture(9)[None])
+
+
+def test_an_archive_is_packed_within_its_limit_and_the_same_each_time(archive: Path, tmp_path: Path) -> None:
+    recipe = PackRecipe(corpus=str(archive), video_side=96, total_bytes=20_000)
+    report = pack_sources(recipe, tmp_path / "a")
+    pack_sources(recipe, tmp_path / "b")
+    assert bytes_of(tmp_path / "a") == bytes_of(tmp_path / "b")
+    assert sum(map(len, bytes_of(tmp_path / "a").values())) == report.size_bytes <= 20_000
+    assert not (tmp_path / "a" / "originals.tmp").exists()
+    packed = PackedFrames(tmp_path / "a")
+    assert {entry.group for entry in packed.entries} == {"one", "holiday"}
+    assert {entry.shape[2] for entry in packed.entries} == {96}
+    assert {entry.shape[0] for entry in packed.entries} == {15}
+    finer = pack_sources(PackRecipe(corpus=str(archive), video_side=96, total_bytes=400_000), tmp_path / "c")
+    assert finer.quality < report.quality
+    assert (finer.video_psnr_db or 0) > (report.video_psnr_db or 0)
+
+
+def test_what_cannot_fit_is_an_error_that_says_what_to_change(archive: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="raise total_bytes"):
+        pack_sources(PackRecipe(corpus=str(archive), total_bytes=500), tmp_path / "pack")
+
+
+def test_a_manifest_says_what_belongs_together(archive: Path) -> None:
+    rows = [{"file": "archive/one.mp4", "group": "g1", "scene": "s1"}, {"file": "two.mp4", "repo": "someone/films"}]
+    (archive.parent / "archive.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    found = {path.name: facts for path, facts in sources(PackRecipe(str(archive.parent), parts=("archive",)))}
+    assert found["one.mp4"] == {"group": "g1", "scene": "s1"}
+    assert found["two.mp4"] == {"group": "someone/films", "scene": "someone/films"}
+    assert found["three.mp4"] == {"group": "holiday", "scene": "holiday"}
+
+
+def test_an_unknown_name_in_a_recipe_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "recipe.toml").write_text("[pack]\ncorpus = '.'\nspeed = 3\n")
+    with pytest.raises(InputError, match="speed"):
+        pack(tmp_path / "recipe.toml", tmp_path / "out")
+
+
+def test_some_group_validates_wherever_there_are_two() -> None:
+    assert held_out_groups({"a"}) == set()
+    assert len(held_out_groups({"a", "b"})) == 1
+    many = {str(n) for n in range(600)}
+    assert 30 < len(held_out_groups(many)) < 80
+    assert held_out_groups(many) <= held_out_groups(many | {"another", "and another"})
+
+
+def test_an_archive_of_one_group_says_why_nothing_validates(tmp_path: Path) -> None:
+    packed = PackedFrames(write_pack(tmp_path, videos=0, photos=1))
+    with pytest.raises(InputError, match=r"for training .* 1 groups"):
+        PairBatches(packed, side=64, batch=2, photos=0.4)
