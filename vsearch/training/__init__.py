@@ -63,7 +63,7 @@ def _recipe(config: Path, table: str, kind: type[Any]) -> Any:
     known = {field.name for field in dataclasses.fields(kind)}
     for name in sorted(set(values) - known):
         raise InputError(f"{config}: [{table}] does not know {name!r}; it knows {', '.join(sorted(known))}")
-    for name in ("frames", "codec", "corpus"):
+    for name in ("frames", "codec", "start", "first", "corpus"):
         if name in values:
             values[name] = str(Path(os.path.expandvars(values[name])).expanduser())
     try:

@@ -10,6 +10,7 @@ import multiprocessing
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,9 +18,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vsearch.errors import InputError
+from vsearch.models import load_codec
+from vsearch.models.dyadic import DyadicCodec
 from vsearch.models.head import HeadNetwork, HeadShape
 from vsearch.models.layers import placed
-from vsearch.models.temporal import TemporalCodec, shape_of
 from vsearch.models.weights import ModelFiles
 from vsearch.progress import Progress
 from vsearch.training.augment import edited, plain
@@ -32,7 +34,9 @@ SIZES = ((144, 256), (144, 256), (192, 192), (160, 224), (256, 144))
 
 @dataclass(frozen=True, slots=True)
 class HeadRecipe:
-    """One training run of the head. `codec`: the folder of the codec whose latents it reads."""
+    """One training run of the head. codec: the folder of the codec whose latents it reads. start: the folder of a head
+    to begin with, "" for none; it may have read fewer channels, the first ones of these.
+    """
 
     frames: str
     codec: str
@@ -52,6 +56,7 @@ class HeadRecipe:
     checkpoint_every: int = 50
     validate_every: int = 100
     d: int = 128
+    start: str = ""
 
 
 class FramePairs:
@@ -127,7 +132,7 @@ class LatentPairs:
     def __init__(self, recipe: HeadRecipe) -> None:
         torch.set_num_threads(1)  # many small operations: a second thread would only wait for the first
         packed = PackedFrames(Path(recipe.frames))
-        self._codec = TemporalCodec(ModelFiles.read(Path(recipe.codec)))
+        self._codec: Any = load_codec(Path(recipe.codec))
         self._pairs = {
             held_out: FramePairs(packed, batch=recipe.batch, photos=recipe.photos, held_out=held_out)
             for held_out in (False, True)
@@ -135,13 +140,20 @@ class LatentPairs:
 
     def draw(
         self, seed: tuple[int, int], strength: float, *, held_out: bool
-    ) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
-        """Latents of library views and of edited views, (n, C, h, w) each."""
-        library, queries = self._pairs[held_out].draw(np.random.default_rng(seed), strength)
-        return self._latents(library), self._latents(queries)
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Latents of library views and of edited views, (n, C, h, w) each, on the scale that the head sees."""
+        rng = np.random.default_rng(seed)
+        library, queries = self._pairs[held_out].draw(rng, strength)
+        return self._latents(library, rng), self._latents(queries, rng)
 
-    def _latents(self, pictures: Tensor) -> NDArray[np.int16]:
-        return self._codec.encode((pictures.clamp(0, 1) * 255).round().byte().numpy()).values
+    def _latents(self, pictures: Tensor, rng: np.random.Generator) -> NDArray[np.float32]:
+        frames = (pictures.clamp(0, 1) * 255).round().byte().numpy()
+        if isinstance(self._codec, DyadicCodec):
+            lowest, highest = min(self._codec.tiers.values()), max(self._codec.tiers.values())
+            codec: DyadicCodec = self._codec
+            return codec.scaled(codec.nearest(frames, level=int(rng.integers(lowest, highest + 1))))
+        values: NDArray[np.int16] = self._codec.encode(frames).values
+        return values.astype(np.float32)
 
 
 _worker: LatentPairs | None = None
@@ -154,7 +166,7 @@ def _open_worker(recipe: HeadRecipe) -> None:
 
 def _draw_in_worker(
     seed: tuple[int, int], strength: float, held_out: bool
-) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     if _worker is None:
         raise RuntimeError("the worker was not opened")
     return _worker.draw(seed, strength, held_out=held_out)
@@ -165,7 +177,7 @@ class Prefetch:
 
     def __init__(self, recipe: HeadRecipe, pool: ProcessPoolExecutor) -> None:
         self._recipe, self._pool = recipe, pool
-        self._ahead: dict[int, Future[tuple[NDArray[np.int16], NDArray[np.int16]]]] = {}
+        self._ahead: dict[int, Future[tuple[NDArray[np.float32], NDArray[np.float32]]]] = {}
 
     def training(self, step: int) -> tuple[Tensor, Tensor]:
         """The latents of one training step, (n, C, h, w) float each."""
@@ -181,7 +193,7 @@ class Prefetch:
         return [_as_tensors(future.result()) for future in futures]
 
 
-def _as_tensors(pair: tuple[NDArray[np.int16], NDArray[np.int16]]) -> tuple[Tensor, Tensor]:
+def _as_tensors(pair: tuple[NDArray[np.float32], NDArray[np.float32]]) -> tuple[Tensor, Tensor]:
     library, queries = (torch.from_numpy(x).float().contiguous(memory_format=torch.channels_last) for x in pair)
     return library, queries
 
@@ -197,9 +209,11 @@ def train(
     """Run (or go on with) a training; returns the averaged network. See `loop.run_loop` for what goes to `output`."""
     device = prepare(recipe)
     PackedFrames(Path(recipe.frames), progress)  # unpacked here, before the workers open it
-    channels = shape_of(ModelFiles.read(Path(recipe.codec)).decode).channels
+    channels = sum(ModelFiles.read(Path(recipe.codec)).decode["groups"])
     shape = HeadShape(channels=channels, d=recipe.d)
     network = placed(HeadNetwork(shape), device)
+    if recipe.start:
+        begin_with(network, ModelFiles.read(Path(recipe.start)))
     float_outputs(network)
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(recipe.workers, context, initializer=_open_worker, initargs=(recipe,)) as pool:
@@ -227,6 +241,22 @@ def train(
             average_decay=0.99,
         )
     return trained, shape
+
+
+@torch.no_grad()
+def begin_with(network: HeadNetwork, files: ModelFiles) -> None:
+    """Take over a head's weights; channels that it did not read begin with zero. Raises InputError for other widths."""
+    known = files.torch()
+    known.pop("latents.scale", None)
+    for name, tensor in network.state_dict().items():
+        old = known.get(name)
+        if name == "stem.weight" and old is not None and old.shape[1] < tensor.shape[1]:
+            tensor.zero_()
+            tensor[:, : old.shape[1]] = old
+        elif old is None or old.shape != tensor.shape:
+            raise InputError(f"{files.folder}: not a head of this shape ({name})")
+        else:
+            tensor.copy_(old)
 
 
 def learning_rate_at(step: int, recipe: HeadRecipe) -> float:

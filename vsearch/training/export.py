@@ -64,7 +64,11 @@ def export_head(
     videos.
     """
     tensors = {name: value.detach().cpu().numpy() for name, value in network.state_dict().items()}
-    decode = {**asdict(shape), "latents_of": ModelFiles.read(Path(recipe.codec)).model_id}
+    codec = ModelFiles.read(Path(recipe.codec))
+    scale = codec.numpy().get("levels.down")
+    if scale is not None:
+        tensors["latents.scale"] = scale
+    decode = {**asdict(shape), "latents_of": codec.model_id}
     files = write_model(folder, kind="head", family="gem", decode=decode, training=training, tensors=_float32(tensors))
     floor = measure_floor(GemHead(files), recipe)
     return write_model(
@@ -81,7 +85,7 @@ def export_head(
 def training_notes(recipe: Any, run: Path) -> dict[str, Any]:
     """What a model card says of a run: the recipe and the last validation row."""
     notes: dict[str, Any] = {"recipe": asdict(recipe), "torch": torch.__version__}
-    for name in ("frames", "codec"):
+    for name in ("frames", "codec", "start"):
         notes["recipe"].pop(name, None)  # paths of the machine that trained it tell nobody anything
     with (run / "log.csv").open(newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["split"] == "validation"]

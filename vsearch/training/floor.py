@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from vsearch.models import load_codec
+from vsearch.models.base import LatentCodec
 from vsearch.models.head import GemHead
-from vsearch.models.temporal import TemporalCodec
-from vsearch.models.weights import ModelFiles
 from vsearch.training.augment import plain
 from vsearch.training.data import PackedEntry, PackedFrames
 from vsearch.training.embedding import HeadRecipe
@@ -27,7 +27,7 @@ def measure_floor(head: GemHead, recipe: HeadRecipe) -> float:
     Unrelated: of another scene. The similarity of a pair is the best mean cosine along one constant offset at one
     frame a second, as the search aligns it.
     """
-    codec = TemporalCodec(ModelFiles.read(Path(recipe.codec)))
+    codec = load_codec(Path(recipe.codec))
     packed = PackedFrames(Path(recipe.frames))
     videos = [(entry.scene, _embed(head, codec, packed, entry)) for entry in packed.entries if entry.fps > 0]
     best = []
@@ -52,7 +52,7 @@ def aligned_similarity(query: NDArray[np.float32], video: NDArray[np.float32]) -
     return float(max(np.diagonal(cosines, offset).mean() for offset in offsets))
 
 
-def _embed(head: GemHead, codec: TemporalCodec, packed: PackedFrames, entry: PackedEntry) -> NDArray[np.float32]:
+def _embed(head: GemHead, codec: LatentCodec, packed: PackedFrames, entry: PackedEntry) -> NDArray[np.float32]:
     """One vector a second of one packed video."""
     frames = packed.frames(entry)[:: max(1, round(entry.fps))]
     size = _preview_size(entry.shape[3] / entry.shape[2])
