@@ -7,6 +7,7 @@ writer really saw, so that it costs minutes.
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -29,8 +30,11 @@ from vsearch.models.motion import BLOCK, BLOCK_VALUES, PREDICTION_STEPS
 from vsearch.models.order import rounds
 from vsearch.models.shifts import palettes
 from vsearch.models.weights import ModelFiles, write_model
+from vsearch.progress import Progress, SilentProgress
 from vsearch.training.data import PackedEntry, PackedFrames
 from vsearch.training.losses import latent_bits
+
+logger = logging.getLogger(__name__)
 
 NARROW_SCALES = 20
 PREVIEW_PIXELS = 36864
@@ -263,3 +267,90 @@ def train_prediction(
         if (step + 1) % 100 == 0:
             yield step + 1, total / 100
             total = 0.0
+
+
+# All of it
+
+
+@dataclass(frozen=True, slots=True)
+class PredictionRecipe:
+    """How a codec is finished. steps, learning_rates: of the passes; in the first the writer takes the nearest
+    integers, in the others it chooses with the network of the pass before. tiers: the levels that are offered by name.
+    """
+
+    steps: tuple[int, ...] = (2400, 2400)
+    learning_rates: tuple[float, ...] = (2e-3, 1e-3)
+    batch: int = 16
+    levels_a_video: int = 2
+    photos_every: int = 4
+    seed: int = 1
+    low: int = 8
+    default: int = 20
+    high: int = 40
+
+
+def finish(
+    networks: DyadicNetworks,
+    packed: PackedFrames,
+    lambdas: Sequence[float],
+    recipe: PredictionRecipe,
+    folder: Path,
+    *,
+    training: dict[str, Any],
+    progress: Progress | None = None,
+) -> ModelFiles:
+    """From trained pixel networks to a model folder: maps, costs, the prediction network. Minutes on two cores."""
+    networks.eval()
+    training_sources = [entry for entry in packed.entries if not entry.held_out]
+    videos = [entry for entry in training_sources if entry.fps > 0]
+    photos = [entry for entry in training_sources if entry.fps == 0]
+    rng = np.random.default_rng(recipe.seed)
+    chunks = [chunk_frames(packed, e, rng)[:6] for e in videos[::5]] + [
+        previews(packed.frames(e)) for e in photos[::60]
+    ]
+    maps = fit_maps(networks, chunks)
+    some = [chunk[:1] for chunk in chunks if chunk.shape == chunks[0].shape][:4]
+    costs = error_costs(networks, np.concatenate(some), lambdas)
+    start_scales(networks)
+    tiers = {"low": recipe.low, "default": recipe.default, "high": recipe.high}
+    files = export_dyadic(networks, folder, maps=maps, costs=costs, tiers=tiers, training=training)
+    for number, (steps, rate) in enumerate(zip(recipe.steps, recipe.learning_rates, strict=True)):
+        codec = DyadicCodec(files)
+        seen = gather(codec, packed, [*videos, *photos[:: recipe.photos_every]], recipe, number, progress)
+        for step, bits in train_prediction(
+            networks, seen, steps=steps, learning_rate=rate, seed=recipe.seed + number, batch=recipe.batch
+        ):
+            logger.info("pass %d, step %d of %d: %.0f bytes a frame", number + 1, step, steps, bits / 8)
+        files = export_dyadic(networks, folder, maps=maps, costs=costs, tiers=tiers, training=training)
+    return files
+
+
+@torch.no_grad()
+def start_scales(networks: DyadicNetworks) -> None:
+    """Finer latents are larger by their gain: let scale indices begin accordingly."""
+    up = networks.gains.up.at
+    steps_a_unit = (N_SCALES - 1) / 5.95  # see layers.scale_of_index
+    networks.prediction.finer.at.copy_((up - up.mean(0)) * steps_a_unit)
+
+
+def gather(
+    codec: DyadicCodec,
+    packed: PackedFrames,
+    entries: Sequence[PackedEntry],
+    recipe: PredictionRecipe,
+    number: int,
+    progress: Progress | None,
+) -> list[Seen]:
+    """What the writer sees of all sources, each at some random levels."""
+    progress = progress or SilentProgress()
+    progress.start(f"writing chunks, pass {number + 1}", total_files=len(entries))
+    rng = np.random.default_rng([recipe.seed, number])
+    seen = []
+    for entry in entries:
+        progress.file(entry.file)
+        frames = chunk_frames(packed, entry, rng)
+        for level in rng.choice(LEVELS, recipe.levels_a_video if len(frames) > 1 else 1, replace=False):
+            seen.append(observe(codec, frames, int(level), free=number > 0))
+        progress.advance(files=1)
+    progress.finish()
+    return by_size(seen)

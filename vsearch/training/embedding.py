@@ -253,10 +253,10 @@ def begin_with(network: HeadNetwork, files: ModelFiles) -> None:
         if name == "stem.weight" and old is not None and old.shape[1] < tensor.shape[1]:
             tensor.zero_()
             tensor[:, : old.shape[1]] = old
-        elif old is None or old.shape != tensor.shape:
+        elif old is None or old.numel() != tensor.numel():
             raise InputError(f"{files.folder}: not a head of this shape ({name})")
         else:
-            tensor.copy_(old)
+            tensor.copy_(old.reshape(tensor.shape))
 
 
 def learning_rate_at(step: int, recipe: HeadRecipe) -> float:

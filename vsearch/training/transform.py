@@ -12,14 +12,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vsearch.models.dyadic_layers import DyadicNetworks, DyadicShape, Interpolated, anchor_weights, checkerboard_like
+from vsearch.errors import InputError
+from vsearch.models.dyadic_layers import (
+    LEVELS_AN_ANCHOR,
+    DyadicNetworks,
+    DyadicShape,
+    Interpolated,
+    anchor_weights,
+    checkerboard_like,
+)
 from vsearch.models.entropy import CONTEXT_LIMIT, LATENT_LIMIT
-from vsearch.models.layers import BLOCK, Step
+from vsearch.models.layers import BLOCK, Step, placed
 from vsearch.models.weights import ModelFiles
+from vsearch.progress import Progress
+from vsearch.training.codec import psnr_of
+from vsearch.training.data import PackedFrames, PairBatches
+from vsearch.training.loop import Objective, Values, prepare, run_loop, scheduled_rate
 from vsearch.training.losses import latent_bits, round_straight_through
 
 FIRST_CHANNELS = 64  # of the codec that it starts from
@@ -169,22 +182,108 @@ def transform_loss(
     n = len(first)
     pixels = torch.cat([first, second]).contiguous(memory_format=torch.channels_last)
     weights = anchor_weights(torch.cat([quality, quality]), len(recipe.lambdas))
-    rate_lambda = torch.exp(weights @ torch.tensor(recipe.lambdas, device=weights.device).log())
-    up, down = networks.codec.gains(weights)
-    reduced = torch.autocast(pixels.device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16")
-    with reduced:
-        latents = networks.codec.encoder(pixels)
-    latents = (latents * up).clamp(-LATENT_LIMIT, LATENT_LIMIT)
-    rounded = round_straight_through(latents)
-    valued = latents + torch.rand_like(latents) - 0.5 if noise else rounded
-    previous = torch.cat([torch.zeros_like(rounded[:n]), rounded[:n]])
-    has_previous = torch.cat([torch.zeros(n, 1, 1, 1), torch.ones(n, 1, 1, 1)]).to(latents)
-    means, scales = networks.stand_in(rounded, previous, has_previous, weights)
-    bits = latent_bits(valued, means, scales).sum((1, 2, 3)) / (pixels.shape[2] * pixels.shape[3])
-    with reduced:
-        shown = networks.codec.decoder(rounded * down, weights)
+    rate_lambda = torch.exp((weights * torch.tensor(recipe.lambdas, device=weights.device).log()).sum(1))
+    latents = networks.codec.encoder(pixels)
+    with torch.autocast(pixels.device.type, enabled=False):  # only the pixel networks run in reduced precision
+        up, down = networks.codec.gains(weights)
+        latents = (latents * up).clamp(-LATENT_LIMIT, LATENT_LIMIT)
+        rounded = round_straight_through(latents)
+        valued = latents + torch.rand_like(latents) - 0.5 if noise else rounded
+        previous = torch.cat([torch.zeros_like(rounded[:n]), rounded[:n]])
+        has_previous = torch.cat([torch.zeros(n, 1, 1, 1), torch.ones(n, 1, 1, 1)]).to(latents)
+        means, scales = networks.stand_in(rounded, previous, has_previous, weights)
+        bits = latent_bits(valued, means, scales).sum((1, 2, 3)) / (pixels.shape[2] * pixels.shape[3])
+    shown = networks.codec.decoder(rounded * down, weights)
     mse = (shown - pixels).square().mean((1, 2, 3)) * 255.0**2
     share = torch.cat([torch.full((n,), recipe.intra_weight), torch.full((n,), 1 - recipe.intra_weight)]).to(bits)
     # Over the square root of lambda, so that every rate pulls about as hard as the others.
     total = ((2 * share * bits + rate_lambda * mse) / rate_lambda.sqrt()).mean() * math.sqrt(FIRST_LAMBDA)
     return TransformLoss(total=total, intra_bpp=bits[:n].mean(), inter_bpp=bits[n:].mean(), mse=mse.mean())
+
+
+def train(
+    recipe: TransformRecipe,
+    shape: DyadicShape,
+    output: Path,
+    *,
+    resume: bool,
+    progress: Progress | None = None,
+    start: Path | None = None,
+) -> DyadicNetworks:
+    """Run (or go on with) a training; returns the averaged pixel networks. See `loop.run_loop` for what goes to
+    `output`. start: a second codec to begin with instead of the recipe's first one.
+    """
+    device = prepare(recipe)
+    packed = PackedFrames(Path(recipe.frames), progress)
+    batches, held_out = (
+        PairBatches(
+            packed, side=recipe.side, batch=recipe.batch, photos=recipe.photos, zoom=recipe.zoom, held_out=held_out
+        )
+        for held_out in (False, True)
+    )
+    networks = TransformNetworks(shape)
+    if start is None:
+        rng = np.random.default_rng(recipe.seed)
+        pixels = torch.cat([batches.draw(rng)[0] for _ in range(40)])
+        start_from_first(networks.codec, Path(recipe.first), pixels, recipe.lambdas)
+    else:
+        start_from_second(networks.codec, start)
+    placed(networks, device)
+    last = len(recipe.lambdas) - 1
+
+    def batch(networks: TransformNetworks, step: int) -> Values:
+        first, second = batches.draw(np.random.default_rng([recipe.seed, step]))
+        quality = np.random.default_rng([recipe.seed + 1, step]).uniform(0, last, len(first)).astype(np.float32)
+        loss = transform_loss(
+            networks, first.to(device), second.to(device), torch.from_numpy(quality).to(device), recipe, noise=True
+        )
+        return loss.total, loss.intra_bpp, loss.inter_bpp, psnr_of(loss.mse)
+
+    trained = run_loop(
+        networks,
+        Objective(
+            columns=("loss", "intra_bpp", "inter_bpp", "psnr_db"),
+            batch=batch,
+            validation=lambda networks: validate(networks, held_out, recipe, device),
+            rate=lambda step: scheduled_rate(
+                step,
+                peak=recipe.learning_rate,
+                steps=recipe.steps,
+                warmup_steps=recipe.warmup_steps,
+                floor=0.01,
+                fall_from=recipe.warmup_steps,
+            ),
+        ),
+        recipe,
+        output,
+        resume=resume,
+        average_decay=recipe.average,
+    )
+    return trained.codec
+
+
+@torch.no_grad()
+def start_from_second(networks: DyadicNetworks, folder: Path) -> None:
+    """Take over the pixel networks and gains of an exported second codec. Raises InputError for other widths."""
+    known = ModelFiles.read(folder).torch()
+    for name, tensor in networks.state_dict().items():
+        if name.startswith(("encoder.", "decoder.")):
+            if name not in known or known[name].shape != tensor.shape:
+                raise InputError(f"{folder}: not a codec of this shape ({name})")
+            tensor.copy_(known[name])
+    for gains, name in ((networks.gains.up, "levels.up"), (networks.gains.down, "levels.down")):
+        gains.at.copy_(known[name][::LEVELS_AN_ANCHOR].log())
+
+
+def validate(
+    networks: TransformNetworks, batches: PairBatches, recipe: TransformRecipe, device: torch.device
+) -> tuple[float, ...]:
+    """Mean loss, bits a pixel (first, following) and PSNR over all anchors, on fixed batches of held-out sources."""
+    rows = []
+    for anchor in range(len(recipe.lambdas)):
+        for number in range(6):
+            first, second = batches.draw(np.random.default_rng([77, number]))
+            quality = torch.full((len(first),), float(anchor), device=device)
+            loss = transform_loss(networks, first.to(device), second.to(device), quality, recipe, noise=False)
+            rows.append(torch.stack([loss.total, loss.intra_bpp, loss.inter_bpp, psnr_of(loss.mse)]))
+    return tuple(torch.stack(rows).mean(0).tolist())
