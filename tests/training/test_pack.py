@@ -177,5 +177,5 @@ def test_some_group_validates_wherever_there_are_two() -> None:
 
 def test_an_archive_of_one_group_says_why_nothing_validates(tmp_path: Path) -> None:
     packed = PackedFrames(write_pack(tmp_path, videos=0, photos=1))
-    with pytest.raises(InputError, match="for training .* 1 groups"):
+    with pytest.raises(InputError, match=r"for training .* 1 groups"):
         PairBatches(packed, side=64, batch=2, photos=0.4)

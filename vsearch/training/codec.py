@@ -1,8 +1,7 @@
-"""Training of the latent codec: rate + lambda * distortion over pairs of frames, in one readable loop."""
+"""Training of the latent codec: rate + lambda * distortion over pairs of frames."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,8 +11,9 @@ from torch import Tensor, nn
 
 from vsearch.models.entropy import LATENT_LIMIT
 from vsearch.models.layers import BLOCK, CodecShape, ContextNetwork, Decoder, Encoder, placed
-from vsearch.training.checkpoints import Average, RunLog, RunState, load_state, save_state
+from vsearch.progress import Progress
 from vsearch.training.data import PackedFrames, PairBatches
+from vsearch.training.loop import Objective, Values, float_outputs, prepare, run_loop, scheduled_rate
 from vsearch.training.losses import latent_bits, round_straight_through
 
 
@@ -33,6 +33,7 @@ class CodecRecipe:
     warmup_steps: int = 200
     threads: int = 2
     device: str = "cpu"
+    precision: str = "float32"
     quantiser_step: float = 100.0
     checkpoint_every: int = 250
     validate_every: int = 500
@@ -100,52 +101,50 @@ def codec_loss(
 
 def learning_rate_at(step: int, recipe: CodecRecipe) -> float:
     """Linear warm-up, then half a cosine down to a hundredth."""
-    if step < recipe.warmup_steps:
-        return recipe.learning_rate * (step + 1) / recipe.warmup_steps
-    done = (step - recipe.warmup_steps) / max(1, recipe.steps - recipe.warmup_steps)
-    return recipe.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, done))))
+    return scheduled_rate(
+        step,
+        peak=recipe.learning_rate,
+        steps=recipe.steps,
+        warmup_steps=recipe.warmup_steps,
+        floor=0.01,
+        fall_from=recipe.warmup_steps,
+    )
 
 
-def train(recipe: CodecRecipe, shape: CodecShape, output: Path, *, resume: bool) -> CodecNetworks:
-    """Run (or go on with) a training; returns the averaged networks. Checkpoints, `log.csv` and `curve.png` go to
-    `output`.
+def train(
+    recipe: CodecRecipe,
+    shape: CodecShape,
+    output: Path,
+    *,
+    resume: bool,
+    progress: Progress | None = None,
+) -> CodecNetworks:
+    """Run (or go on with) a training; returns the averaged networks. See `loop.run_loop` for what goes to `output`.
+
+    `progress` follows the unpacking of the frames.
     """
-    torch.set_num_threads(recipe.threads)
-    torch.manual_seed(recipe.seed)
-    device = torch.device(recipe.device)
-    packed = PackedFrames(Path(recipe.frames))
+    device = prepare(recipe)
+    packed = PackedFrames(Path(recipe.frames), progress)
     batches = PairBatches(packed, side=recipe.side, batch=recipe.batch, photos=recipe.photos)
     held_out = PairBatches(packed, side=recipe.side, batch=recipe.batch, photos=recipe.photos, held_out=True)
     networks = placed(CodecNetworks(shape), device)
+    float_outputs(networks.encoder, networks.decoder, networks.context)
     start_rng = np.random.default_rng(recipe.seed)
-    initialise_with_klt(
-        networks, torch.cat([batches.draw(start_rng)[0] for _ in range(40)]), quantiser_step=recipe.quantiser_step
-    )
-    average = Average(networks)
-    optimiser = torch.optim.AdamW(networks.parameters(), lr=recipe.learning_rate, betas=(0.9, 0.98), weight_decay=0.0)
-    state = load_state(output, networks, average, optimiser) if resume else RunState(step=0)
-    log = RunLog(
-        output, resume=resume, columns=("step", "seconds", "loss", "intra_bpp", "inter_bpp", "psnr_db", "rate")
-    )
-    for step in range(state.step, recipe.steps):
-        rate = learning_rate_at(step, recipe)
-        for group in optimiser.param_groups:
-            group["lr"] = rate
+    crops = torch.cat([batches.draw(start_rng)[0] for _ in range(40)])
+    initialise_with_klt(networks, crops, quantiser_step=recipe.quantiser_step)
+
+    def batch(networks: CodecNetworks, step: int) -> Values:
         first, second = batches.draw(np.random.default_rng([recipe.seed, step]))
         loss = codec_loss(networks, first.to(device), second.to(device), recipe, noise=True)
-        optimiser.zero_grad(set_to_none=True)
-        loss.total.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(networks.parameters(), 1.0)
-        optimiser.step()
-        average.update(step)
-        if (step + 1) % 50 == 0:
-            log.train(step + 1, loss.total, loss.intra_bpp, loss.inter_bpp, psnr_of(loss.mse), rate)
-        if (step + 1) % recipe.validate_every == 0 or step + 1 == recipe.steps:
-            log.validate(step + 1, *validate(average.network, held_out, recipe, device), rate)
-        if (step + 1) % recipe.checkpoint_every == 0 or step + 1 == recipe.steps:
-            save_state(output, networks, average, optimiser, RunState(step=step + 1))
-    log.close()
-    return average.network
+        return loss.total, loss.intra_bpp, loss.inter_bpp, psnr_of(loss.mse)
+
+    objective = Objective(
+        columns=("loss", "intra_bpp", "inter_bpp", "psnr_db"),
+        batch=batch,
+        validation=lambda networks: validate(networks, held_out, recipe, device),
+        rate=lambda step: learning_rate_at(step, recipe),
+    )
+    return run_loop(networks, objective, recipe, output, resume=resume)
 
 
 def psnr_of(mse: Tensor) -> Tensor:

@@ -6,7 +6,6 @@ videos, at least two seconds apart and visibly different, so that neighbouring m
 
 from __future__ import annotations
 
-import math
 import multiprocessing
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
@@ -22,9 +21,10 @@ from vsearch.models.head import HeadNetwork, HeadShape
 from vsearch.models.layers import placed
 from vsearch.models.temporal import TemporalCodec, shape_of
 from vsearch.models.weights import ModelFiles
+from vsearch.progress import Progress
 from vsearch.training.augment import edited, plain
-from vsearch.training.checkpoints import Average, RunLog, RunState, load_state, save_state
 from vsearch.training.data import PackedEntry, PackedFrames
+from vsearch.training.loop import Objective, Values, float_outputs, prepare, run_loop, scheduled_rate
 from vsearch.training.losses import entropy_regulariser, info_nce
 
 SIZES = ((144, 256), (144, 256), (192, 192), (160, 224), (256, 144))
@@ -47,6 +47,7 @@ class HeadRecipe:
     weight_decay: float = 1e-4
     threads: int = 2
     device: str = "cpu"
+    precision: str = "float32"
     workers: int = 2
     checkpoint_every: int = 50
     validate_every: int = 100
@@ -190,52 +191,49 @@ def recall_at_1(library: Tensor, queries: Tensor) -> float:
     return float((queries @ library.T).argmax(1).eq(torch.arange(len(queries), device=queries.device)).float().mean())
 
 
-def train(recipe: HeadRecipe, output: Path, *, resume: bool) -> tuple[HeadNetwork, HeadShape]:
-    """Run (or go on with) a training; returns the averaged network.
-
-    Checkpoints, `log.csv` and `curve.png` go to `output`.
-    """
-    torch.set_num_threads(recipe.threads)
-    torch.manual_seed(recipe.seed)
-    device = torch.device(recipe.device)
+def train(
+    recipe: HeadRecipe, output: Path, *, resume: bool, progress: Progress | None = None
+) -> tuple[HeadNetwork, HeadShape]:
+    """Run (or go on with) a training; returns the averaged network. See `loop.run_loop` for what goes to `output`."""
+    device = prepare(recipe)
+    PackedFrames(Path(recipe.frames), progress)  # unpacked here, before the workers open it
     channels = shape_of(ModelFiles.read(Path(recipe.codec)).decode).channels
     shape = HeadShape(channels=channels, d=recipe.d)
     network = placed(HeadNetwork(shape), device)
-    average = Average(network, decay=0.99)
-    optimiser = torch.optim.AdamW(
-        network.parameters(), lr=recipe.learning_rate, betas=(0.9, 0.98), weight_decay=recipe.weight_decay
-    )
-    state = load_state(output, network, average, optimiser) if resume else RunState(step=0)
-    log = RunLog(output, resume=resume, columns=("step", "seconds", "loss", "nce", "entropy", "recall_at_1", "rate"))
+    float_outputs(network)
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(recipe.workers, context, initializer=_open_worker, initargs=(recipe,)) as pool:
         batches = Prefetch(recipe, pool)
-        for step in range(state.step, recipe.steps):
-            rate = learning_rate_at(step, recipe)
-            for group in optimiser.param_groups:
-                group["lr"] = rate
+
+        def batch(network: HeadNetwork, step: int) -> Values:
             library, queries = batches.training(step)
             a, b = network(library.to(device)), network(queries.to(device))
-            loss, nce, spread = head_loss(a, b, recipe)
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-            optimiser.step()
-            average.update(step)
-            if (step + 1) % 10 == 0:
-                log.train(step + 1, loss, nce, spread, recall_at_1(a, b), rate)
-            if (step + 1) % recipe.validate_every == 0 or step + 1 == recipe.steps:
-                log.validate(step + 1, *validate(average.network, batches.validation(), recipe, device), rate)
-            if (step + 1) % recipe.checkpoint_every == 0 or step + 1 == recipe.steps:
-                save_state(output, network, average, optimiser, RunState(step=step + 1))
-    log.close()
-    return average.network, shape
+            return *head_loss(a, b, recipe), recall_at_1(a, b)
+
+        objective = Objective(
+            columns=("loss", "nce", "entropy", "recall_at_1"),
+            batch=batch,
+            validation=lambda network: validate(network, batches.validation(), recipe, device),
+            rate=lambda step: learning_rate_at(step, recipe),
+        )
+        trained = run_loop(
+            network,
+            objective,
+            recipe,
+            output,
+            resume=resume,
+            log_every=10,
+            weight_decay=recipe.weight_decay,
+            average_decay=0.99,
+        )
+    return trained, shape
 
 
 def learning_rate_at(step: int, recipe: HeadRecipe) -> float:
-    """Linear warm-up, then half a cosine down to a fiftieth."""
-    fall = 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / recipe.steps))
-    return recipe.learning_rate * min((step + 1) / recipe.warmup_steps, fall)
+    """Linear warm-up below half a cosine down to a fiftieth."""
+    return scheduled_rate(
+        step, peak=recipe.learning_rate, steps=recipe.steps, warmup_steps=recipe.warmup_steps, floor=0.02
+    )
 
 
 def head_loss(a: Tensor, b: Tensor, recipe: HeadRecipe) -> tuple[Tensor, Tensor, Tensor]:

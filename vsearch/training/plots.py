@@ -32,5 +32,7 @@ def plot_log(log: Path, output: Path) -> None:
         axis.set_xlabel("step")
         axis.legend()
     figure.tight_layout()
-    figure.savefig(output, dpi=90)
+    temporary = output.with_suffix(".tmp")
+    figure.savefig(temporary, dpi=90, format="png")
+    temporary.replace(output)
     pyplot.close(figure)
