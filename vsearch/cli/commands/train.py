@@ -18,22 +18,38 @@ app = typer.Typer(
 
 ConfigOption = Annotated[Path, typer.Option("--config", metavar="FILE", help="The recipe, a TOML file.")]
 OutputOption = Annotated[
-    Path, typer.Option("-o", "--output", metavar="DIR", help="Where weights, checkpoints, the CSV log and its plot go.")
+    Path, typer.Option("-o", "--output", metavar="DIR", help="Where weights, checkpoint, logs and curves go.")
 ]
 ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in the output folder.")]
 
+FromOption = Annotated[
+    Path | None,
+    typer.Option("--from", metavar="DIR", help="Begin with the weights of this model, and show what it gained."),
+]
+
 
 @app.command()
-def codec(config: ConfigOption, output: OutputOption = Path("runs/codec"), resume: ResumeOption = False) -> None:
+def codec(
+    config: ConfigOption,
+    output: OutputOption = Path("runs/codec"),
+    resume: ResumeOption = False,
+    start: FromOption = None,
+) -> None:
     """Train a latent codec.
 
     \b
       vsearch train codec --config codec.toml -o runs/codec
       vsearch train codec --config codec.toml -o runs/codec --resume
+      vsearch train codec --config own.toml -o runs/own --from runs/codec/model
     """
     from vsearch.training import train_codec
 
-    train_codec(config, output, resume)
+    with progress_shown() as progress:
+        train_codec(config, output, resume, start, progress)
+    if start:
+        from vsearch.training.finetune import read_gain
+
+        typer.echo(read_gain(output).table())
 
 
 @app.command()
@@ -47,7 +63,8 @@ def embedding(
     """
     from vsearch.training import train_embedding
 
-    train_embedding(config, output, resume)
+    with progress_shown() as progress:
+        train_embedding(config, output, resume, progress)
 
 
 @app.command()
