@@ -78,9 +78,8 @@ def pack(config: ConfigOption, output: OutputOption = Path("runs/pack")) -> None
 
     with progress_shown() as progress:
         report = pack_frames(config, output, progress)
-    typer.echo(
-        f"{counted(report.entries, 'entry', 'entries')} in {report.size_bytes / 1e6:.1f} MB, quality {report.quality}"
-    )
-    for kind, psnr_db in (("videos", report.video_psnr_db), ("photographs", report.photo_psnr_db)):
-        if psnr_db is not None:
-            typer.echo(f"{kind}: {psnr_db:.1f} dB PSNR against the frames as decoded")
+    typer.echo(f"{counted(report.entries, 'entry', 'entries')} in {report.size_bytes / 1e6:.1f} MB")
+    for kind, of_kind in (("video", report.videos), ("photograph", report.photos)):
+        if of_kind:
+            figures = f"quality {of_kind.quality}, {of_kind.psnr_db:.1f} dB PSNR against the frames as decoded"
+            typer.echo(f"{counted(of_kind.entries, kind)}: {figures}")
