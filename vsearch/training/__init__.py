@@ -19,27 +19,36 @@ def pack(config: Path, output: Path, progress: Progress | None = None) -> PackRe
     return pack_sources(_recipe(config, "pack", PackRecipe), output, progress)
 
 
-def train_codec(config: Path, output: Path, resume: bool = False) -> Path:
-    """Train a codec by the recipe `config` ([codec] table); returns the folder of the finished model,
-    `output`/model.
+def train_codec(
+    config: Path, output: Path, resume: bool = False, start: Path | None = None, progress: Progress | None = None
+) -> Path:
+    """Train a codec by the recipe `config` ([codec] table); returns the folder of the finished model, `output`/model.
+
+    start: the folder of a codec to begin with; what it gained is then written to `output`/gain.json (see
+    `finetune.read_gain`). `progress` follows the unpacking of the frames. Raises InputError when it is no such codec.
     """
     from vsearch.models.layers import CodecShape
+    from vsearch.models.temporal import shape_of
     from vsearch.training.codec import CodecRecipe, train
     from vsearch.training.export import export_codec, training_notes
+    from vsearch.training.finetune import read_start
 
     recipe = _recipe(config, "codec", CodecRecipe)
-    networks = train(recipe, CodecShape(), output, resume=resume)
-    export_codec(networks, networks.shape, output / "model", training=training_notes(recipe, output))
+    files = read_start(start, kind="codec", family="temporal") if start else None
+    shape = shape_of(files.decode) if files else CodecShape()
+    networks = train(recipe, shape, output, resume=resume, start=files, progress=progress)
+    notes = training_notes(recipe, output, start=files)
+    export_codec(networks, networks.shape, output / "model", training=notes)
     return output / "model"
 
 
-def train_embedding(config: Path, output: Path, resume: bool = False) -> Path:
+def train_embedding(config: Path, output: Path, resume: bool = False, progress: Progress | None = None) -> Path:
     """Train an embedding head by the recipe `config` ([embedding] table); returns the folder of the finished model."""
     from vsearch.training.embedding import HeadRecipe, train
     from vsearch.training.export import export_head, training_notes
 
     recipe = _recipe(config, "embedding", HeadRecipe)
-    network, shape = train(recipe, output, resume=resume)
+    network, shape = train(recipe, output, resume=resume, progress=progress)
     export_head(network, shape, output / "model", recipe=recipe, training=training_notes(recipe, output))
     return output / "model"
 

@@ -11,8 +11,10 @@ from torch import Tensor, nn
 
 from vsearch.models.entropy import LATENT_LIMIT
 from vsearch.models.layers import BLOCK, CodecShape, ContextNetwork, Decoder, Encoder, placed
+from vsearch.models.weights import ModelFiles
 from vsearch.progress import Progress
 from vsearch.training.data import PackedFrames, PairBatches
+from vsearch.training.finetune import fine_tune, load_weights
 from vsearch.training.loop import Objective, Values, float_outputs, prepare, run_loop, scheduled_rate
 from vsearch.training.losses import latent_bits, round_straight_through
 
@@ -117,10 +119,12 @@ def train(
     output: Path,
     *,
     resume: bool,
+    start: ModelFiles | None = None,
     progress: Progress | None = None,
 ) -> CodecNetworks:
     """Run (or go on with) a training; returns the averaged networks. See `loop.run_loop` for what goes to `output`.
 
+    It begins with the weights of `start`, whose gain is then written as well, or else as a plain transform coder.
     `progress` follows the unpacking of the frames.
     """
     device = prepare(recipe)
@@ -129,9 +133,12 @@ def train(
     held_out = PairBatches(packed, side=recipe.side, batch=recipe.batch, photos=recipe.photos, held_out=True)
     networks = placed(CodecNetworks(shape), device)
     float_outputs(networks.encoder, networks.decoder, networks.context)
-    start_rng = np.random.default_rng(recipe.seed)
-    crops = torch.cat([batches.draw(start_rng)[0] for _ in range(40)])
-    initialise_with_klt(networks, crops, quantiser_step=recipe.quantiser_step)
+    if start:
+        load_weights(networks, start, beside=("tables.",))
+    else:
+        start_rng = np.random.default_rng(recipe.seed)
+        crops = torch.cat([batches.draw(start_rng)[0] for _ in range(40)])
+        initialise_with_klt(networks, crops, quantiser_step=recipe.quantiser_step)
 
     def batch(networks: CodecNetworks, step: int) -> Values:
         first, second = batches.draw(np.random.default_rng([recipe.seed, step]))
@@ -144,6 +151,8 @@ def train(
         validation=lambda networks: validate(networks, held_out, recipe, device),
         rate=lambda step: learning_rate_at(step, recipe),
     )
+    if start:
+        return fine_tune(networks, objective, recipe, output, resume=resume, start=start)
     return run_loop(networks, objective, recipe, output, resume=resume)
 
 

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
 import time
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +31,7 @@ from vsearch.training.parts import (
     SourceFacts,
     code_source,
     decode_source,
+    described,
     digest_of,
     read_part,
     write_part,
@@ -167,14 +167,22 @@ def _decode_parts(parts: list[Path], output: Path, progress: Progress) -> None:
 
 
 @dataclass(frozen=True, slots=True)
+class PackedKind:
+    """The videos or the photographs of a packed folder. psnr_db: mean over the entries of what coding kept of them."""
+
+    entries: int
+    quality: int
+    psnr_db: float
+
+
+@dataclass(frozen=True, slots=True)
 class PackReport:
-    """What a packed folder came to. psnr_db: means over the entries of what coding kept of them; None for none."""
+    """What a packed folder came to."""
 
     entries: int
     size_bytes: int
-    quality: int
-    video_psnr_db: float | None
-    photo_psnr_db: float | None
+    videos: PackedKind | None
+    photos: PackedKind | None
 
 
 class PackWriter:
@@ -205,8 +213,7 @@ class PackWriter:
             self._flush()
         self._waiting.append(source)
         self._waiting_bytes += size
-        row = {**asdict(source.facts), "shape": source.shape, "psnr_db": source.psnr_db, "digest": source.digest}
-        self._rows.append(row)
+        self._rows.append(described(source))
 
     def _flush(self) -> None:
         path = self._folder / f"part-{len(self._parts):03}.frames"
@@ -214,28 +221,19 @@ class PackWriter:
         self._parts.append({"file": path.name, "bytes": path.stat().st_size})
         self._waiting, self._waiting_bytes = [], 0
 
-    def finish(self, *, at_most_bytes: int) -> PackReport | None:
-        """`close`, if the folder is not larger than that; else take it away and return None."""
+    def close(self) -> PackReport:
+        """Write the last part and, atomically, the index."""
         if self._waiting:
             self._flush()
         text = json.dumps(self._index(), separators=(",", ":"))
-        report = self._report(len(text))
-        if report.size_bytes > at_most_bytes:
-            _remove_pack(self._folder)
-            return None
         temporary = self._folder / "index.tmp"
         temporary.write_text(text, encoding="utf-8")
         temporary.replace(self._folder / "index.json")
-        return report
-
-    def close(self) -> None:
-        """Write the last part and, atomically, the index."""
-        self.finish(at_most_bytes=sys.maxsize)
+        return self._report(len(text))
 
     def _index(self) -> dict[str, Any]:
         return {
             "format": FORMAT,
-            "quality": self._quality,
             "frames_bytes": sum(int(np.prod(row["shape"])) for row in self._rows),
             "parts": self._parts,
             "entries": self._rows,
@@ -245,9 +243,8 @@ class PackWriter:
         return PackReport(
             entries=len(self._rows),
             size_bytes=index_bytes + sum(part["bytes"] for part in self._parts),
-            quality=self._quality,
-            video_psnr_db=_mean_psnr([row for row in self._rows if row["fps"] > 0]),
-            photo_psnr_db=_mean_psnr([row for row in self._rows if row["fps"] == 0]),
+            videos=_mean([row for row in self._rows if row["fps"] > 0]),
+            photos=_mean([row for row in self._rows if row["fps"] == 0]),
         )
 
 
@@ -256,8 +253,10 @@ def _remove_pack(folder: Path) -> None:
         old.unlink(missing_ok=True)
 
 
-def _mean_psnr(rows: list[dict[str, Any]]) -> float | None:
-    return round(float(np.mean([row["psnr_db"] for row in rows])), 2) if rows else None
+def _mean(rows: list[dict[str, Any]]) -> PackedKind | None:
+    if not rows:
+        return None
+    return PackedKind(len(rows), rows[0]["quality"], round(float(np.mean([row["psnr_db"] for row in rows])), 2))
 
 
 def resize(crops: NDArray[np.uint8], side: int) -> Tensor:

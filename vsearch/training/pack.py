@@ -1,7 +1,8 @@
 """Videos and photographs -> a packed folder that trainings read, small enough to travel.
 
 The sources are decoded once, into a scratch file of raw frames. Then the quality is chosen with which they fit into
-`total_bytes`, tried on a sample, and everything is coded. Same sources, same recipe, same bytes.
+`total_bytes`, tried on a sample, and the videos are coded; the photographs get what these leave, so that they take up
+the error of the estimate. Same sources, same recipe, same bytes.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
@@ -33,7 +35,9 @@ from vsearch.training.parts import CodedSource, Shape, SourceFacts, code_source
 ENTRY_FRAMES = 1500  # longer videos become several entries of one group
 SAMPLED = 24  # one entry in so many is coded to choose the quality
 SAMPLED_FRAMES = 50  # at most, of one entry
-MARGIN = 0.97  # of `total_bytes`, which the estimate from the sample may reach
+MARGIN = 0.98  # of what is left, which the estimate from the sample may reach
+_DESCRIPTION_BYTES = 1024  # of an entry in a part's header and in the index, at most; 8 more for each packet
+_TOO_MUCH = "the sources do not fit into total_bytes; raise it, or lower fps, video_side or photo_side"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +67,7 @@ def pack_sources(recipe: PackRecipe, output: Path, progress: Progress | None = N
         _decode(recipe, originals, progress)
         if not originals.entries:
             raise InputError(f"{recipe.corpus}: no readable video or photograph in {', '.join(recipe.parts)}")
-        quality = fitting_quality(originals.entries, recipe)
-        while True:
-            report = _code(originals.entries, recipe, output, quality=quality, progress=progress)
-            if report:
-                return report
-            quality += 1
+        return _code(originals.entries, recipe, output, progress)
 
 
 def _decode(recipe: PackRecipe, originals: _Originals, progress: Progress) -> None:
@@ -86,41 +85,55 @@ def _decode(recipe: PackRecipe, originals: _Originals, progress: Progress) -> No
     progress.finish()
 
 
-def _code(
-    entries: Sequence[_Original], recipe: PackRecipe, output: Path, *, quality: int, progress: Progress
-) -> PackReport | None:
-    """Write the packed folder; None, and no folder, when it would be too large."""
-
-    def coded(entry: _Original) -> CodedSource:
-        return code_source(entry.facts, entry.frames(), quality=quality)
-
+def _code(entries: Sequence[_Original], recipe: PackRecipe, output: Path, progress: Progress) -> PackReport:
+    """Write the packed folder, videos first. Raises InputError when it cannot be small enough."""
+    videos = [entry for entry in entries if entry.facts.fps > 0]
+    photos = [entry for entry in entries if entry.facts.fps == 0]
+    left = recipe.total_bytes - sum(_DESCRIPTION_BYTES + 8 * entry.shape[0] for entry in entries)
+    writer = PackWriter(output, part_bytes=recipe.part_bytes)
     progress.start("coding frames", total_files=len(entries))
-    writer = PackWriter(output, quality=quality, part_bytes=recipe.part_bytes)
     with ThreadPoolExecutor(recipe.threads) as pool:
-        for source in pool.map(coded, entries):
-            writer.append(source)
-            progress.advance(files=1)
-    report = writer.finish(at_most_bytes=recipe.total_bytes)
+        for kind, later in ((videos, photos), (photos, [])):
+            for source in _coded_within(left, kind, later, pool, progress):
+                writer.append(source)
+                left -= source.size_bytes
     progress.finish()
-    return report
+    return writer.close()
 
 
-def fitting_quality(entries: Sequence[_Original], recipe: PackRecipe) -> int:
+def _coded_within(
+    budget: int, kind: Sequence[_Original], later: Sequence[_Original], pool: ThreadPoolExecutor, progress: Progress
+) -> list[CodedSource]:
+    """The entries of one kind, as fine as lets them and the later ones fit, by estimate. They alone surely fit."""
+    if not kind:
+        return []
+    for quality in range(fitting_quality([*kind, *later], budget, pool), COARSEST + 1):
+        coded = []
+        for source in pool.map(partial(_coded, quality=quality), kind):
+            coded.append(source)
+            progress.advance(files=1)
+        if sum(source.size_bytes for source in coded) <= budget:
+            return coded
+        progress.advance(files=-len(coded))
+    raise InputError(_TOO_MUCH)
+
+
+def _coded(entry: _Original, quality: int) -> CodedSource:
+    return code_source(entry.facts, entry.frames(), quality=quality)
+
+
+def fitting_quality(entries: Sequence[_Original], budget: int, pool: ThreadPoolExecutor) -> int:
     """The finest quality with which, as far as a sample tells, all entries fit. Raises InputError when none does."""
-    budget = MARGIN * recipe.total_bytes
     qualities = range(FINEST, COARSEST + 1)
-    with ThreadPoolExecutor(recipe.threads) as pool:
-        low, high = 0, len(qualities)
-        while low < high:
-            middle = (low + high) // 2
-            if _estimated_bytes(entries, qualities[middle], pool) <= budget:
-                high = middle
-            else:
-                low = middle + 1
+    low, high = 0, len(qualities)
+    while low < high:
+        middle = (low + high) // 2
+        if _estimated_bytes(entries, qualities[middle], pool) <= MARGIN * budget:
+            high = middle
+        else:
+            low = middle + 1
     if low == len(qualities):
-        raise InputError(
-            f"the sources do not fit into {recipe.total_bytes:,} bytes; raise total_bytes, or lower fps or the sides"
-        )
+        raise InputError(_TOO_MUCH)
     return qualities[low]
 
 

@@ -2,8 +2,8 @@
 
 8 bytes    the magic VSFRAMES
 4 bytes    length of the header, little endian
-header     JSON: {"sources": [{"file", "group", "scene", "fps", "shape", "psnr_db", "digest", "packets"}, ...]}
-payload    the packets of every source, one after the other; `packets` are their lengths
+header     JSON: {"sources": [...]}, each with file, group, scene, fps, shape, quality, psnr_db, digest, packets
+payload    the packets of every source, one after the other; `packets` above are their lengths
 32 bytes   blake2b of everything before
 """
 
@@ -53,12 +53,13 @@ class SourceFacts:
 
 @dataclass(frozen=True, slots=True)
 class CodedSource:
-    """One source, coded. shape: (T, 3, H, W) of its frames; digest: of them as they decode, hexadecimal; psnr_db: what
-    they keep of the originals, over all frames (RGB).
+    """One source, coded. shape: (T, 3, H, W) of its frames; quality: see `media.coded`; psnr_db: what they keep of the
+    originals, over all frames (RGB); digest: of them as they decode, hexadecimal.
     """
 
     facts: SourceFacts
     shape: Shape
+    quality: int
     psnr_db: float
     digest: str
     packets: list[bytes]
@@ -78,7 +79,8 @@ def code_source(facts: SourceFacts, frames: NDArray[np.uint8], *, quality: int) 
         digest.update(decoded.data)
         error += float(np.square(original.astype(np.float32) - decoded).mean())
     psnr_db = 10 * math.log10(255.0**2 / max(error / t, 1e-4))
-    return CodedSource(facts, (int(t), int(c), int(h), int(w)), round(psnr_db, 2), digest.hexdigest(), packets)
+    shape = (int(t), int(c), int(h), int(w))
+    return CodedSource(facts, shape, quality, round(psnr_db, 2), digest.hexdigest(), packets)
 
 
 def write_part(path: Path, sources: Sequence[CodedSource]) -> None:
@@ -89,14 +91,19 @@ def write_part(path: Path, sources: Sequence[CodedSource]) -> None:
     path.write_bytes(b"".join((*pieces, digest_of(*pieces))))
 
 
-def _row(source: CodedSource) -> dict[str, Any]:
+def described(source: CodedSource) -> dict[str, Any]:
+    """What a header or an index says of a source, without its packets."""
     return {
         **asdict(source.facts),
         "shape": source.shape,
+        "quality": source.quality,
         "psnr_db": source.psnr_db,
         "digest": source.digest,
-        "packets": [len(packet) for packet in source.packets],
     }
+
+
+def _row(source: CodedSource) -> dict[str, Any]:
+    return {**described(source), "packets": [len(packet) for packet in source.packets]}
 
 
 def read_part(path: Path) -> list[CodedSource]:
@@ -121,7 +128,7 @@ def read_part(path: Path) -> list[CodedSource]:
 def _source(row: dict[str, Any], packets: list[bytes]) -> CodedSource:
     facts = SourceFacts(row["file"], row["group"], row["scene"], row["fps"])
     t, c, h, w = row["shape"]
-    return CodedSource(facts, (t, c, h, w), row["psnr_db"], row["digest"], packets)
+    return CodedSource(facts, (t, c, h, w), row["quality"], row["psnr_db"], row["digest"], packets)
 
 
 def decode_source(source: CodedSource) -> Iterator[NDArray[np.uint8]]:

@@ -18,22 +18,38 @@ app = typer.Typer(
 
 ConfigOption = Annotated[Path, typer.Option("--config", metavar="FILE", help="The recipe, a TOML file.")]
 OutputOption = Annotated[
-    Path, typer.Option("-o", "--output", metavar="DIR", help="Where weights, checkpoints, the CSV log and its plot go.")
+    Path, typer.Option("-o", "--output", metavar="DIR", help="Where weights, checkpoint, logs and curves go.")
 ]
 ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in the output folder.")]
 
+FromOption = Annotated[
+    Path | None,
+    typer.Option("--from", metavar="DIR", help="Begin with the weights of this model, and show what it gained."),
+]
+
 
 @app.command()
-def codec(config: ConfigOption, output: OutputOption = Path("runs/codec"), resume: ResumeOption = False) -> None:
+def codec(
+    config: ConfigOption,
+    output: OutputOption = Path("runs/codec"),
+    resume: ResumeOption = False,
+    start: FromOption = None,
+) -> None:
     """Train a latent codec.
 
     \b
       vsearch train codec --config codec.toml -o runs/codec
       vsearch train codec --config codec.toml -o runs/codec --resume
+      vsearch train codec --config own.toml -o runs/own --from runs/codec/model
     """
     from vsearch.training import train_codec
 
-    train_codec(config, output, resume)
+    with progress_shown() as progress:
+        train_codec(config, output, resume, start, progress)
+    if start:
+        from vsearch.training.finetune import read_gain
+
+        typer.echo(read_gain(output).table())
 
 
 @app.command()
@@ -47,7 +63,8 @@ def embedding(
     """
     from vsearch.training import train_embedding
 
-    train_embedding(config, output, resume)
+    with progress_shown() as progress:
+        train_embedding(config, output, resume, progress)
 
 
 @app.command()
@@ -61,9 +78,8 @@ def pack(config: ConfigOption, output: OutputOption = Path("runs/pack")) -> None
 
     with progress_shown() as progress:
         report = pack_frames(config, output, progress)
-    typer.echo(
-        f"{counted(report.entries, 'entry', 'entries')} in {report.size_bytes / 1e6:.1f} MB, quality {report.quality}"
-    )
-    for kind, psnr_db in (("videos", report.video_psnr_db), ("photographs", report.photo_psnr_db)):
-        if psnr_db is not None:
-            typer.echo(f"{kind}: {psnr_db:.1f} dB PSNR against the frames as decoded")
+    typer.echo(f"{counted(report.entries, 'entry', 'entries')} in {report.size_bytes / 1e6:.1f} MB")
+    for kind, of_kind in (("video", report.videos), ("photograph", report.photos)):
+        if of_kind:
+            figures = f"quality {of_kind.quality}, {of_kind.psnr_db:.1f} dB PSNR against the frames as decoded"
+            typer.echo(f"{counted(of_kind.entries, kind)}: {figures}")
