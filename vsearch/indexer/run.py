@@ -26,7 +26,7 @@ from vsearch.errors import InputError, InterruptedRunError, MediaError, Unavaila
 from vsearch.extract import FrameStream, extract_stream
 from vsearch.indexer.knowledge import gather, known_below
 from vsearch.indexer.originals import find_originals
-from vsearch.indexer.plan import STILL, Knowledge, Plan, make_plan
+from vsearch.indexer.plan import STILL, Knowledge, Plan, make_plan, outdated_by
 from vsearch.indexer.report import FailedPath, IndexReport
 from vsearch.indexer.scan import Candidate, Scan, scan
 from vsearch.indexer.volumes import volume_of
@@ -87,8 +87,8 @@ def run_index(
     """Bring the library up to date with files and folders. `models` is called when a file has to be read.
 
     paths: none, with `config.upgrade`, stand for the originals of all that the library keeps. Raises InputError for a
-    path that is missing and unknown, StoreError when the library can't be written,
-    InterruptedRunError after Ctrl-C. A bad file never stops the run.
+    path that is missing and unknown, StoreError when the library can't be written, InterruptedRunError after Ctrl-C. A
+    bad file never stops the run.
     """
     with _Run(store, config, models=models, progress=progress, log=log) as run:
         return run.index(paths, library)
@@ -206,8 +206,8 @@ class _Run:
         sighting = replace(candidate.sighting, stamp=video.stamp)
         known = self._known.paths.get(candidate.key)
         earlier = self._store.video_by_full_hash(video.identity.full_hash)
-        if earlier is not None and earlier in self._known.outdated:
-            self._tally.upgraded += 1
+        if earlier is not None:
+            self._tally.upgraded += self._asks_for_more(earlier)
         if earlier is None and known is not None:
             earlier = known.video_id
         if earlier is None:
@@ -216,6 +216,11 @@ class _Run:
             self._store.replace_video(earlier, video, sighting)
         self._tally.count(video)
         logger.info("indexed %s", candidate.sighting.display)
+
+    def _asks_for_more(self, video_id: int) -> bool:
+        """Whether more is asked for than is stored of a video."""
+        stored = self._store.video(video_id)
+        return outdated_by(self._config, stored.settings, pictures=stored.bytes_latents > 0)
 
     def _commit_path(self, candidate: Candidate, full_hash: bytes) -> bool:
         """A file whose content is known: touched, moved, or a copy.
