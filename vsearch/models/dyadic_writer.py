@@ -57,10 +57,9 @@ LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 EXCEPTION_BITS = 28.0  # what a latent costs that is not what its certain table says
 JUDGED = 64  # channels by which a block's prediction is judged
 MAP_BITS = 3.0  # what it costs, about, that a block is not predicted as its neighbours are
-# What errors weigh in each round against the training's balance, and in a frame alone: those of early rounds are
-# inherited by the frames that are predicted from them. Chosen on held-out training videos.
-ROUND_WEIGHTS = (8.0, 6.4, 5.0, 3.6, 2.4, 1.6)
-ALONE_WEIGHT = 2.0
+# What errors weigh against the training's balance, by how many rounds are still to come: frames of early rounds hand
+# theirs on to those that are predicted from them. Chosen on held-out training videos.
+ROUND_WEIGHTS = (1.6, 2.4, 3.6, 5.0, 6.4, 8.0, 8.0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -127,7 +126,7 @@ class ChunkWriter:
         frames = [turn.frame for turn in turns]
         latents = np.zeros((len(turns), *self._values.shape[1:]), np.int16)
         choices = Choices(self._rate.network, predictions, latents)
-        weight = ROUND_WEIGHTS[min(depth, len(ROUND_WEIGHTS) - 1)] if len(self._order) > 1 else ALONE_WEIGHT
+        weight = ROUND_WEIGHTS[len(self._order) - 1 - depth]
         for number, plan in enumerate(self._rate.network.plans):
             self._step(frames, plan, choices.unrounded(number), latents, weight)
         self._values[frames] = latents
