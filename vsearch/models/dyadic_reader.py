@@ -58,8 +58,8 @@ class Knowledge:
         if proxies:
             self.proxies.update(zip(frames, self._maps.proxies(latents), strict=True))
 
-    def predict(self, guess: Guess, frame: int) -> Prediction:
-        return predict(guess, frame, self.latents, self.proxies, self._maps)
+    def predict(self, guesses: Sequence[Guess], frames: Sequence[int]) -> list[Prediction]:
+        return predict(guesses, frames, self.latents, self.proxies, self._maps)
 
     def predict_all(self, entries: Sequence[Entry], size: tuple[int, int], *, channels: int) -> NDArray[np.int32]:
         """What each entry says of every block, (entries, h, w, channels), for who wants to choose among them."""
@@ -84,8 +84,8 @@ class Choices:
         self._known = -1
 
     def unrounded(self, number: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Means and scales of step `number` before they are rounded to indices, (n, h, w, out) each. All earlier steps
-        must be filled in.
+        """Means and scales of step `number` where it codes, before they are rounded to indices: (n, positions, out)
+        each. All earlier steps must be filled in.
         """
         plan = self._network.plans[number]
         while self._known < plan.after:
@@ -98,7 +98,8 @@ class Choices:
         if plan.half == 1:
             even = ~plan.where(*self.latents.shape[1:3])
             half = (self.latents[..., plan.channels] - predicted * (1.0 / PREDICTION_STEPS)) * even[:, :, None]
-        return self._network.outputs(number, self._grid, self._features, predicted, half)
+        coded = predicted[:, plan.where(*self.latents.shape[1:3])]
+        return self._network.outputs(number, self._grid, self._features, coded, half)
 
 
 def indices(
@@ -210,12 +211,18 @@ class _OpenChunk:
         return Guess(entries, read_map(self.reader, len(entries), h, w))
 
     def correct(self, frame: int, number: int, means: NDArray[np.int32], scales: NDArray[np.int32]) -> None:
-        """Put the listed indices of one step of one frame in place of the computed ones. means, scales: (h, w, out)."""
+        """Put the listed indices of one step of one frame in place of the computed ones. means, scales: (positions,
+        out).
+        """
+        listed = self.corrections.get((frame, number))
+        if not listed:
+            return
         plan = self.rate.network.plans[number]
         _, h, w, c = self.values.shape
-        for item in self.corrections.get((frame, number), ()):
+        order = np.cumsum(plan.where(h, w).ravel()) - 1  # of a place among those that the step codes
+        for item in listed:
             place, channel = divmod(item.position % (h * w * c), c)
-            (scales if item.is_scale else means)[place // w, place % w, channel - plan.start] = item.index
+            (scales if item.is_scale else means)[order[place], channel - plan.start] = item.index
 
 
 def _open(chunk: ChunkBytes, rate_of: Callable[[int], Rate]) -> _OpenChunk:
@@ -310,7 +317,7 @@ def _read_round(chunks: Sequence[_OpenChunk], depth: int) -> None:
         turns = chunk.order[depth]
         begin = len(predictions)
         guesses = [chunk.guess(turn) for turn in turns]
-        predictions += [chunk.known.predict(g, turn.frame) for g, turn in zip(guesses, turns, strict=True)]
+        predictions += chunk.known.predict(guesses, [turn.frame for turn in turns])
         spans.append((chunk, [turn.frame for turn in turns], slice(begin, len(predictions))))
     h, w, c = chunks[0].values.shape[1:]
     latents = np.zeros((len(predictions), h, w, c), np.int16)
@@ -321,7 +328,7 @@ def _read_round(chunks: Sequence[_OpenChunk], depth: int) -> None:
         for chunk, frames, span in spans:
             for place, frame in enumerate(frames):
                 chunk.correct(frame, number, means[span][place], scales[span][place])
-            mean, scale = means[span][:, where], scales[span][:, where]
+            mean, scale = means[span], scales[span]
             values = nearest(mean)
             coded = scale > 0
             values[coded] = chunk.reader.read(mean[coded].astype(np.int64), scale[coded].astype(np.int64))
