@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -170,16 +170,16 @@ def read_entries(data: bytes, order: Sequence[Sequence[Turn]]) -> dict[int, tupl
     return palettes
 
 
-def _read_entry(numbers: object, frame: int, known: set[int]) -> Entry:
-    head = next(numbers)  # type: ignore[call-overload]
+def _read_entry(numbers: Iterator[int], frame: int, known: set[int]) -> Entry:
+    head = next(numbers)
     first = _read_source(head // 2, numbers, frame, known)
     if not head % 2:
         return Entry(first)
-    return Entry(first, _read_source(next(numbers), numbers, frame, known))  # type: ignore[call-overload]
+    return Entry(first, _read_source(next(numbers), numbers, frame, known))
 
 
-def _read_source(head: int, numbers: object, frame: int, known: set[int]) -> Source:
-    source = Source(frame + unzigzag(head), unzigzag(next(numbers)), unzigzag(next(numbers)))  # type: ignore[call-overload]
+def _read_source(head: int, numbers: Iterator[int], frame: int, known: set[int]) -> Source:
+    source = Source(frame + unzigzag(head), unzigzag(next(numbers)), unzigzag(next(numbers)))
     if source.frame not in known or max(abs(source.dy), abs(source.dx)) > REACH:
         raise LatentError("a chunk predicts from what is not known: the library is damaged there")
     return source

@@ -24,8 +24,8 @@ from vsearch.media.sampling import preview_size
 from vsearch.models.dyadic import CODEC_ID, DyadicCodec
 from vsearch.models.dyadic_layers import LEVELS, LEVELS_AN_ANCHOR, DyadicNetworks, anchor_weights
 from vsearch.models.dyadic_writer import EFFORTS, LUMA, ChunkWriter
-from vsearch.models.entropy import LATENT_LIMIT, NARROW_REACH, WIDE_REACH, laplace_tables
-from vsearch.models.layers import N_SCALES, scale_of_index
+from vsearch.models.entropy import LATENT_LIMIT
+from vsearch.models.layers import N_SCALES
 from vsearch.models.motion import BLOCK, BLOCK_VALUES, PREDICTION_STEPS
 from vsearch.models.order import rounds
 from vsearch.models.shifts import palettes
@@ -33,10 +33,10 @@ from vsearch.models.weights import ModelFiles, write_model
 from vsearch.progress import Progress, SilentProgress
 from vsearch.training.data import PackedEntry, PackedFrames
 from vsearch.training.losses import latent_bits
+from vsearch.training.tables import laplace_pair
 
 logger = logging.getLogger(__name__)
 
-NARROW_SCALES = 20
 PREVIEW_PIXELS = 36864
 YCBCR = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312))
 
@@ -133,15 +133,17 @@ def export_dyadic(
     costs: NDArray[np.float32],
     tiers: dict[str, int],
     training: dict[str, Any],
+    tables: tuple[NDArray[np.int32], NDArray[np.int32]] | None = None,
 ) -> ModelFiles:
-    """Write a trained codec as a model folder, probability tables and every level's numbers included.
+    """Write a trained codec as a model folder, every level's numbers included. tables: narrow and wide probability
+    tables (None: Laplace ones).
 
     Raises LatentError when it cannot be exact.
     """
     shape = networks.shape
     at_levels = anchor_weights(torch.arange(LEVELS) / LEVELS_AN_ANCHOR, shape.anchors)
     gained = networks.gains(at_levels)
-    scales = scale_of_index(torch.arange(N_SCALES).double()).tolist()
+    narrow, wide = tables or laplace_pair()
     tensors: dict[str, Any] = {
         name: value for name, value in networks.state_dict().items() if not name.startswith(("gains.", "prediction."))
     }
@@ -173,8 +175,8 @@ def export_dyadic(
         training=training,
         tensors={
             **{name: np.ascontiguousarray(np.asarray(value, np.float32)) for name, value in tensors.items()},
-            "tables.narrow": laplace_tables(scales[:NARROW_SCALES], NARROW_REACH),
-            "tables.wide": laplace_tables(scales[NARROW_SCALES:], WIDE_REACH),
+            "tables.narrow": narrow,
+            "tables.wide": wide,
         },
     )
     DyadicCodec(files)  # refuses weights that cannot be exact
