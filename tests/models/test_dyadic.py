@@ -97,6 +97,18 @@ def test_latents_of_a_reduced_precision_encoder_decode_alike(codec: DyadicCodec)
     assert np.abs(exact.values - reduced.values).mean() < 0.2
 
 
+@pytest.mark.gpu
+def test_a_gpu_writes_chunks_that_a_cpu_reads_and_the_other_way_round(tmp_path: Path) -> None:
+    small_dyadic(tmp_path)
+    here, there = DyadicCodec.load(tmp_path), DyadicCodec.load(tmp_path, device="cuda")
+    frames = moving(12, 9)
+    for writer, reader in ((here, there), (there, here)):
+        latents = writer.encode(frames)
+        back = reader.unpack(writer.pack(latents))
+        assert np.array_equal(back.values, latents.values)
+        assert np.abs(reader.decode(back).astype(int) - writer.decode(back)).max() <= 2
+
+
 class Elsewhere(ExactPrediction):
     """The network on another machine: `move` says what its outputs are there, given what they are here."""
 
