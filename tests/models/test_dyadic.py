@@ -24,7 +24,7 @@ from vsearch.models.dyadic_layers import LEVELS, anchor_weights
 from vsearch.models.dyadic_reader import Rate
 from vsearch.models.entropy import GUARD, MEAN_STEPS
 from vsearch.models.exact import ExactPrediction, Floats, Grid
-from vsearch.models.motion import FLAGS, PREDICTION_STEPS
+from vsearch.models.motion import FLAGS, PREDICTION_STEPS, UNMOVED
 from vsearch.records import Latents
 from vsearch.training.dyadic import export_dyadic
 
@@ -118,9 +118,15 @@ class Elsewhere(ExactPrediction):
         self._move = move
 
     def outputs(
-        self, number: int, grid: Grid, features: Floats, values: NDArray[np.int32], half: Floats | None
+        self,
+        number: int,
+        grid: Grid,
+        features: Floats,
+        values: NDArray[np.int32],
+        unmoved: NDArray[np.bool_],
+        half: Floats | None,
     ) -> tuple[Floats, Floats]:
-        means, scales = self._here.outputs(number, grid, features, values, half)
+        means, scales = self._here.outputs(number, grid, features, values, unmoved, half)
         return self._move(means), self._move(np.clip(scales, 0, self.n_scales - 2))
 
 
@@ -209,7 +215,8 @@ def test_the_exact_network_is_the_trained_one(codec: DyadicCodec) -> None:
             even = plan.where(4, 3)[:, :, None] == 0
             half = (values[..., plan.channels] - predicted[..., plan.channels] / PREDICTION_STEPS) * even
         where = plan.where(4, 3)
-        exact = network.outputs(number, grid, features, predicted[..., plan.channels][:, where], half)
+        unmoved = flags[:, where, UNMOVED] > 0
+        exact = network.outputs(number, grid, features, predicted[..., plan.channels][:, where], unmoved, half)
         for ours, theirs, unit in zip(exact, (means, scales), (MEAN_STEPS, 1), strict=True):
             reference = theirs.numpy().transpose(0, 2, 3, 1)[..., plan.channels][:, where]
             assert np.abs(ours / unit - reference).max() < 1e-3

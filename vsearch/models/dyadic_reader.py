@@ -16,6 +16,7 @@ from vsearch.models.motion import (
     MAX_PALETTE,
     PREDICTION_STEPS,
     REACH,
+    UNMOVED,
     Entry,
     Guess,
     Maps,
@@ -80,6 +81,7 @@ class Choices:
         limit = 2 * LATENT_LIMIT * PREDICTION_STEPS
         self._predicted = np.clip(np.stack([p.values for p in predictions]), -limit, limit)
         flags = np.stack([p.flags for p in predictions])
+        self._unmoved = flags[..., UNMOVED] > 0
         self._features = network.begin(self._grid, self._predicted, flags)
         self._known = -1
 
@@ -98,8 +100,10 @@ class Choices:
         if plan.half == 1:
             even = ~plan.where(*self.latents.shape[1:3])
             half = (self.latents[..., plan.channels] - predicted * (1.0 / PREDICTION_STEPS)) * even[:, :, None]
-        coded = predicted[:, plan.where(*self.latents.shape[1:3])]
-        return self._network.outputs(number, self._grid, self._features, coded, half)
+        where = plan.where(*self.latents.shape[1:3])
+        return self._network.outputs(
+            number, self._grid, self._features, predicted[:, where], self._unmoved[:, where], half
+        )
 
 
 def indices(

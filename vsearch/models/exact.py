@@ -168,17 +168,25 @@ class ExactPrediction:
         return features + grid.convolve(known, self._gather[group])
 
     def outputs(
-        self, number: int, grid: Grid, features: Floats, values: NDArray[np.int32], half: Floats | None
+        self,
+        number: int,
+        grid: Grid,
+        features: Floats,
+        values: NDArray[np.int32],
+        unmoved: NDArray[np.bool_],
+        half: Floats | None,
     ) -> tuple[Floats, Floats]:
         """Unrounded means in 1 / MEAN_STEPS and scale indices of step `number` where it codes, (n, positions, out).
 
-        values: (n, positions, out) the prediction of its channels there; half: (n, h, w, out) the latents of the
-        checkerboard's first half less their prediction, zero elsewhere.
+        values: (n, positions, out) the prediction of its channels there; unmoved: (n, positions), where it comes from
+        unshifted frames and is the mean as it is; half: (n, h, w, out) the latents of the checkerboard's first half
+        less their prediction, zero elsewhere.
         """
         step = self._steps[number]
         n, positions, out = values.shape
         where = step.plan.where(grid.shape[1] - 2, grid.shape[2] - 2)
-        linear = np.clip(values * (1.0 / PREDICTION_STEPS), -MAX_PREDICTION, MAX_PREDICTION) * step.trust
+        predicted = np.clip(values * (1.0 / PREDICTION_STEPS), -MAX_PREDICTION, MAX_PREDICTION)
+        linear = np.where(unmoved[:, :, None], predicted, predicted * step.trust)
         inner = grid.at(features, where)
         if step.half is not None and step.same is not None and half is not None:
             around = grid.padded(np.clip(half, -CONTEXT_LIMIT, CONTEXT_LIMIT))
@@ -208,7 +216,7 @@ class ExactPrediction:
             error = error @ np.abs(weights) + gamma(len(weights) + 2) * (absolute + error @ np.abs(weights))
             magnitude = np.full(weights.shape[1], MAX_ACTIVATION)
         out = len(step.trust)
-        linear = MAX_PREDICTION * np.abs(step.trust)
+        linear = MAX_PREDICTION * np.maximum(1.0, np.abs(step.trust))
         if step.same is not None:
             linear = linear + 2 * MAX_PREDICTION * np.abs(step.same).sum(0)
         means = error[:out] + gamma(24) * (linear + absolute[:out])

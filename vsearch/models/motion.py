@@ -151,14 +151,15 @@ class Prediction:
     """What is known of one frame's latents before they are read.
 
     values: (h, w, C) int32, in 1 / PREDICTION_STEPS; flags: (h, w, FLAGS) float64: predicted at all, from two
-    sources, and how far away in time the source is (log2 of frames / 4).
+    sources, how far away in time the source is (log2 of frames / 4), and whether no source is shifted.
     """
 
     values: NDArray[np.int32]
     flags: NDArray[np.float64]
 
 
-FLAGS = 3
+FLAGS = 4
+UNMOVED = 3  # the flag that says so
 
 
 def predict(
@@ -185,10 +186,12 @@ def predict(
                 if source.dy or source.dx:
                     shifted.append((number, rows, columns, source))
                 else:
-                    unmoved = known[source.frame][rows, columns].astype(np.int32)
-                    values[number, rows, columns] += unmoved * PREDICTION_STEPS
+                    same = known[source.frame][rows, columns].astype(np.int32)
+                    values[number, rows, columns] += same * PREDICTION_STEPS
             distance = min(abs(source.frame - frame) for source in entry.sources)
-            flags[number, rows, columns] = (1.0, float(entry.second is not None), DISTANCES[min(distance, 31)])
+            unmoved = not any(source.dy or source.dx for source in entry.sources)
+            two = entry.second is not None
+            flags[number, rows, columns] = (1.0, float(two), DISTANCES[min(distance, 31)], float(unmoved))
     if shifted:
         _add_shifted(values, shifted, proxies, maps)
     for number, guess in enumerate(guesses):
