@@ -67,7 +67,9 @@ def _refined(
     patches = torch.from_numpy(windows[known[:, None, None], y, x].reshape(1, -1, span, span))
     blocks = small[torch.from_numpy(frames)].reshape(n, h, side, w, side).transpose(2, 3).reshape(-1, 1, side, side)
     cross = F.conv2d(patches, blocks, groups=len(blocks))[0]
-    energy = F.avg_pool2d(patches.square(), side, stride=1)[0] * side**2
+    sums = (F.avg_pool2d(padded.square()[:, None], side, stride=1)[:, 0] * side**2).numpy()
+    energies = np.lib.stride_tricks.sliding_window_view(sums, (2 * reach + 1, 2 * reach + 1), axis=(1, 2))
+    energy = torch.from_numpy(energies[known[:, None, None], y, x].reshape(cross.shape))
     differences = (energy - 2 * cross).reshape(len(blocks), -1)
     middle = differences[:, differences.shape[1] // 2].clone()
     differences[:, differences.shape[1] // 2] -= STAY_BONUS * side**2
