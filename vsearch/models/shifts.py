@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 from torch.nn import functional as F
 
 from vsearch.models.motion import BLOCK, REACH, Entry, Source
@@ -51,11 +52,7 @@ def _refined(
     factor: int,
     reach: int,
 ) -> tuple[NDArray[np.intp], Luma]:
-    """The best shifts within `reach` steps of `factor` pixels around those given, at 1 / `factor` of the size.
-
-    Squared differences of a block b and a window w are |b|^2 + |w|^2 - 2 b.w, and both sums over all windows are
-    convolutions of a patch with one kernel a block.
-    """
+    """The best shifts within `reach` steps of `factor` pixels around those given, at 1 / `factor` of the size."""
     small = F.avg_pool2d(torch.from_numpy(luma)[:, None], factor)[:, 0] if factor > 1 else torch.from_numpy(luma)
     side, margin = BLOCK // factor, REACH // factor + reach
     n, h, w, _ = shifts.shape
@@ -64,19 +61,34 @@ def _refined(
     y = np.arange(h)[None, :, None] * side + margin - reach + shifts[..., 0] // factor
     x = np.arange(w)[None, None, :] * side + margin - reach + shifts[..., 1] // factor
     windows = np.lib.stride_tricks.sliding_window_view(padded.numpy(), (span, span), axis=(1, 2))
-    patches = torch.from_numpy(windows[known[:, None, None], y, x].reshape(1, -1, span, span))
-    blocks = small[torch.from_numpy(frames)].reshape(n, h, side, w, side).transpose(2, 3).reshape(-1, 1, side, side)
-    cross = F.conv2d(patches, blocks, groups=len(blocks))[0]
-    sums = (F.avg_pool2d(padded.square()[:, None], side, stride=1)[:, 0] * side**2).numpy()
-    energies = np.lib.stride_tricks.sliding_window_view(sums, (2 * reach + 1, 2 * reach + 1), axis=(1, 2))
-    energy = torch.from_numpy(energies[known[:, None, None], y, x].reshape(cross.shape))
-    differences = (energy - 2 * cross).reshape(len(blocks), -1)
+    patches = torch.from_numpy(windows[known[:, None, None], y, x].reshape(-1, span, span))
+    blocks = small[torch.from_numpy(frames)].reshape(n, h, side, w, side).transpose(2, 3).reshape(-1, side, side)
+    pieces = zip(torch.split(patches, 1024), torch.split(blocks, 1024), strict=True)  # small enough for the caches
+    differences = torch.cat([_differences(patch, block) for patch, block in pieces]).reshape(len(blocks), -1)
     middle = differences[:, differences.shape[1] // 2].clone()
     differences[:, differences.shape[1] // 2] -= STAY_BONUS * side**2
     best, where = differences.min(1)
     moved = torch.stack([where // (2 * reach + 1) - reach, where % (2 * reach + 1) - reach], 1).numpy() * factor
     chosen = np.clip(shifts + moved.reshape(n, h, w, 2), -REACH, REACH)
     return chosen, np.asarray((middle - best).reshape(n, h, w).numpy() * factor**2, np.float32)
+
+
+def _differences(patches: Tensor, blocks: Tensor) -> Tensor:
+    """Sums of squared differences of each block (n, s, s) from every window of its patch (n, s + r - 1, s + r - 1):
+    (n, r, r). The shorter of the two loops is the outer one.
+    """
+    n, side, _ = blocks.shape
+    r = patches.shape[1] - side + 1
+    out = torch.zeros(n, r, r)
+    if r > side:
+        for i in range(side):
+            for j in range(side):
+                out += (patches[:, i : i + r, j : j + r] - blocks[:, i, j, None, None]).square_()
+    else:
+        for i in range(r):
+            for j in range(r):
+                out[:, i, j] = (patches[:, i : i + side, j : j + side] - blocks).square_().sum((1, 2))
+    return out
 
 
 def palettes(luma: Luma, order: Sequence[Sequence[Turn]], effort: Effort) -> dict[int, tuple[Entry, ...]]:

@@ -137,3 +137,10 @@ def torch_device(name: str) -> torch.device:
     if name == "cuda" and not torch.cuda.is_available():
         raise UnavailableError("no CUDA device here; use --device cpu (or auto)")
     return torch.device(name)
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether a device has units for bfloat16: GPUs, and CPUs with AVX-512 BF16 (elsewhere it is emulated, slowly)."""
+    import torch
+
+    return device.type == "cuda" or bool(torch.cpu._is_avx512_bf16_supported())
