@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from vsearch.models.entropy import CONTEXT_LIMIT
 from vsearch.models.exact import StepPlan, step_plans
 from vsearch.models.layers import BLOCK, N_SCALES, Residual, squash, start_at_zero
-from vsearch.models.motion import FLAGS
+from vsearch.models.motion import FLAGS, UNMOVED
 
 LEVELS = 49  # what a chunk can say: 0 is the coarsest
 LEVELS_AN_ANCHOR = 16
@@ -151,11 +151,14 @@ class PredictionStep(nn.Module):
         if self.from_neighbours is not None:
             nn.init.zeros_(self.from_neighbours.weight)
 
-    def forward(self, features: Tensor, predicted: Tensor, half: Tensor | None) -> tuple[Tensor, Tensor]:
-        """features: (N, width, h, w) before their clamp; predicted: (N, out, h, w); half: what the checkerboard's first
-        half holds, zero elsewhere, less its prediction. -> means, scale indices.
+    def forward(
+        self, features: Tensor, predicted: Tensor, unmoved: Tensor, half: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """features: (N, width, h, w) before their clamp; predicted: (N, out, h, w); unmoved: (N, 1, h, w), 1 where the
+        prediction is to be taken as it is; half: what the checkerboard's first half holds, zero elsewhere, less its
+        prediction. -> means, scale indices.
         """
-        linear = predicted * self.trust[:, None, None]
+        linear = torch.where(unmoved > 0, predicted, predicted * self.trust[:, None, None])
         if self.from_half is not None and self.from_neighbours is not None and half is not None:
             features = features + self.from_half(torch.clamp(half, -CONTEXT_LIMIT, CONTEXT_LIMIT))
             linear = linear + self.from_neighbours(half)
@@ -200,7 +203,7 @@ class PredictionNetwork(nn.Module):
         for plan, step in zip(self.plans, self.steps, strict=True):
             part = slice(plan.start, plan.end)
             half = (latents[:, part] - predicted[:, part]) * even if plan.half == 1 else None
-            mean, scale = step(features[plan.after + 1], predicted[:, part], half)
+            mean, scale = step(features[plan.after + 1], predicted[:, part], flags[:, UNMOVED : UNMOVED + 1], half)
             where = torch.ones_like(even) if plan.half is None else even if plan.half == 0 else 1 - even
             means = means + F.pad(mean * where, (0, 0, 0, 0, plan.start, self.shape.channels - plan.end))
             scales = scales + F.pad(scale * where, (0, 0, 0, 0, plan.start, self.shape.channels - plan.end))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,6 +16,7 @@ from vsearch.models.motion import (
     MAX_PALETTE,
     PREDICTION_STEPS,
     REACH,
+    UNMOVED,
     Entry,
     Guess,
     Maps,
@@ -58,8 +59,8 @@ class Knowledge:
         if proxies:
             self.proxies.update(zip(frames, self._maps.proxies(latents), strict=True))
 
-    def predict(self, guess: Guess, frame: int) -> Prediction:
-        return predict(guess, frame, self.latents, self.proxies, self._maps)
+    def predict(self, guesses: Sequence[Guess], frames: Sequence[int]) -> list[Prediction]:
+        return predict(guesses, frames, self.latents, self.proxies, self._maps)
 
     def predict_all(self, entries: Sequence[Entry], size: tuple[int, int], *, channels: int) -> NDArray[np.int32]:
         """What each entry says of every block, (entries, h, w, channels), for who wants to choose among them."""
@@ -80,12 +81,13 @@ class Choices:
         limit = 2 * LATENT_LIMIT * PREDICTION_STEPS
         self._predicted = np.clip(np.stack([p.values for p in predictions]), -limit, limit)
         flags = np.stack([p.flags for p in predictions])
+        self._unmoved = flags[..., UNMOVED] > 0
         self._features = network.begin(self._grid, self._predicted, flags)
         self._known = -1
 
     def unrounded(self, number: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Means and scales of step `number` before they are rounded to indices, (n, h, w, out) each. All earlier steps
-        must be filled in.
+        """Means and scales of step `number` where it codes, before they are rounded to indices: (n, positions, out)
+        each. All earlier steps must be filled in.
         """
         plan = self._network.plans[number]
         while self._known < plan.after:
@@ -98,7 +100,10 @@ class Choices:
         if plan.half == 1:
             even = ~plan.where(*self.latents.shape[1:3])
             half = (self.latents[..., plan.channels] - predicted * (1.0 / PREDICTION_STEPS)) * even[:, :, None]
-        return self._network.outputs(number, self._grid, self._features, predicted, half)
+        where = plan.where(*self.latents.shape[1:3])
+        return self._network.outputs(
+            number, self._grid, self._features, predicted[:, where], self._unmoved[:, where], half
+        )
 
 
 def indices(
@@ -169,16 +174,16 @@ def read_entries(data: bytes, order: Sequence[Sequence[Turn]]) -> dict[int, tupl
     return palettes
 
 
-def _read_entry(numbers: object, frame: int, known: set[int]) -> Entry:
-    head = next(numbers)  # type: ignore[call-overload]
+def _read_entry(numbers: Iterator[int], frame: int, known: set[int]) -> Entry:
+    head = next(numbers)
     first = _read_source(head // 2, numbers, frame, known)
     if not head % 2:
         return Entry(first)
-    return Entry(first, _read_source(next(numbers), numbers, frame, known))  # type: ignore[call-overload]
+    return Entry(first, _read_source(next(numbers), numbers, frame, known))
 
 
-def _read_source(head: int, numbers: object, frame: int, known: set[int]) -> Source:
-    source = Source(frame + unzigzag(head), unzigzag(next(numbers)), unzigzag(next(numbers)))  # type: ignore[call-overload]
+def _read_source(head: int, numbers: Iterator[int], frame: int, known: set[int]) -> Source:
+    source = Source(frame + unzigzag(head), unzigzag(next(numbers)), unzigzag(next(numbers)))
     if source.frame not in known or max(abs(source.dy), abs(source.dx)) > REACH:
         raise LatentError("a chunk predicts from what is not known: the library is damaged there")
     return source
@@ -210,12 +215,18 @@ class _OpenChunk:
         return Guess(entries, read_map(self.reader, len(entries), h, w))
 
     def correct(self, frame: int, number: int, means: NDArray[np.int32], scales: NDArray[np.int32]) -> None:
-        """Put the listed indices of one step of one frame in place of the computed ones. means, scales: (h, w, out)."""
+        """Put the listed indices of one step of one frame in place of the computed ones. means, scales: (positions,
+        out).
+        """
+        listed = self.corrections.get((frame, number))
+        if not listed:
+            return
         plan = self.rate.network.plans[number]
         _, h, w, c = self.values.shape
-        for item in self.corrections.get((frame, number), ()):
+        order = np.cumsum(plan.where(h, w).ravel()) - 1  # of a place among those that the step codes
+        for item in listed:
             place, channel = divmod(item.position % (h * w * c), c)
-            (scales if item.is_scale else means)[place // w, place % w, channel - plan.start] = item.index
+            (scales if item.is_scale else means)[order[place], channel - plan.start] = item.index
 
 
 def _open(chunk: ChunkBytes, rate_of: Callable[[int], Rate]) -> _OpenChunk:
@@ -310,7 +321,7 @@ def _read_round(chunks: Sequence[_OpenChunk], depth: int) -> None:
         turns = chunk.order[depth]
         begin = len(predictions)
         guesses = [chunk.guess(turn) for turn in turns]
-        predictions += [chunk.known.predict(g, turn.frame) for g, turn in zip(guesses, turns, strict=True)]
+        predictions += chunk.known.predict(guesses, [turn.frame for turn in turns])
         spans.append((chunk, [turn.frame for turn in turns], slice(begin, len(predictions))))
     h, w, c = chunks[0].values.shape[1:]
     latents = np.zeros((len(predictions), h, w, c), np.int16)
@@ -321,7 +332,7 @@ def _read_round(chunks: Sequence[_OpenChunk], depth: int) -> None:
         for chunk, frames, span in spans:
             for place, frame in enumerate(frames):
                 chunk.correct(frame, number, means[span][place], scales[span][place])
-            mean, scale = means[span][:, where], scales[span][:, where]
+            mean, scale = means[span], scales[span]
             values = nearest(mean)
             coded = scale > 0
             values[coded] = chunk.reader.read(mean[coded].astype(np.int64), scale[coded].astype(np.int64))

@@ -115,15 +115,14 @@ class ChunkWriter:
 
     def _round(self, depth: int) -> None:
         turns = self._order[depth]
-        predictions: list[Prediction] = []
-        for turn in turns:
-            guess, prediction = self._guess(turn)
-            self._guesses.append((turn, guess))
+        frames = [turn.frame for turn in turns]
+        guesses = [self._guess(turn) for turn in turns]
+        for turn, guess in zip(turns, guesses, strict=True):
             if not is_plain(turn, guess):
                 write_map(self._coder, guess)
-            predictions.append(prediction)
-        self.predictions.update(zip((turn.frame for turn in turns), predictions, strict=True))
-        frames = [turn.frame for turn in turns]
+        self._guesses += zip(turns, guesses, strict=True)
+        predictions = self._known.predict(guesses, frames)
+        self.predictions.update(zip(frames, predictions, strict=True))
         latents = np.zeros((len(turns), *self._values.shape[1:]), np.int16)
         choices = Choices(self._rate.network, predictions, latents)
         weight = ROUND_WEIGHTS[len(self._order) - 1 - depth]
@@ -144,9 +143,9 @@ class ChunkWriter:
         h, w = latents.shape[1:3]
         where = plan.where(h, w)
         wanted = self._wanted[frames][:, where][..., plan.channels]
-        raw = unrounded[0][:, where], unrounded[1][:, where]
-        means, scales = indices(*raw, self._rate.tables.n_scales)
-        near = [near_boundary(raw[0]), near_boundary(np.clip(raw[1], 0, self._rate.tables.n_scales - 1))]
+        means, scales = indices(*unrounded, self._rate.tables.n_scales)
+        limited = np.clip(unrounded[1], 0, self._rate.tables.n_scales - 1)
+        near = [near_boundary(unrounded[0]), near_boundary(limited)]
         if self._free:
             values = chosen(wanted, means, scales, self._rate.tables, weight * self._rate.weights[plan.channels])
         else:
@@ -164,8 +163,8 @@ class ChunkWriter:
         self._coder.write(values[coded].astype(np.int64), means[coded].astype(np.int64), scales[coded].astype(np.int64))
         latents[:, :, :, plan.channels][:, where] = values
 
-    def _guess(self, turn: Turn) -> tuple[Guess, Prediction]:
-        """The entry that leaves each block least to code, and the prediction that it gives."""
+    def _guess(self, turn: Turn) -> Guess:
+        """The entry that leaves each block least to code."""
         _, h, w, _ = self._size
         entries = self._entries[turn.frame]
         wanted = self._wanted[turn.frame]
@@ -180,7 +179,7 @@ class ChunkWriter:
         plain = plain_entry(turn)
         if plain is not None and not len(used):
             guess = Guess((plain,), guess.choice)
-        return guess, self._known.predict(guess, turn.frame)
+        return guess
 
 
 def _leftover(difference: NDArray[np.floating]) -> NDArray[np.float32]:

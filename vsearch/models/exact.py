@@ -1,4 +1,4 @@
-"""The prediction network of `dyadic_layers`, in float64 and numpy, with its error bound (product decision 2a).
+"""The prediction network of `dyadic_layers`, in float64, with its error bound (product decision 2a).
 
 Which table codes a latent must come out alike on every machine, and float64 sums depend on their order. So outputs are
 rounded to table indices, the writer lists those that lie within `GUARD` of a boundary, and a bound on the error for
@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from vsearch.errors import LatentError
@@ -102,13 +103,19 @@ class Grid:
 
     def convolve(self, padded: Floats, weights: Floats) -> Floats:
         """weights: (9, C, k) -> (n (h + 2) (w + 2), k); what it says of the border means nothing."""
-        out = np.zeros((self._rows, weights.shape[2]))
-        part = np.empty_like(out)
-        for tap, shift in zip(weights, self._shifts, strict=True):
+        rows, taps = torch.from_numpy(padded), torch.from_numpy(weights)
+        out = torch.zeros((self._rows, weights.shape[2]), dtype=torch.float64)
+        for tap, shift in zip(taps, self._shifts, strict=True):
             start = self._margin + shift
-            np.matmul(padded[start : start + self._rows], tap, out=part)
-            out += part
-        return out
+            out.addmm_(rows[start : start + self._rows], tap)
+        return out.numpy()
+
+    def at(self, x: Floats, where: NDArray[np.bool_]) -> Floats:
+        """Rows of a convolution's result at some positions of every array: (n * positions, k)."""
+        n, rows, columns = self.shape
+        inside = np.zeros((rows, columns), bool)
+        inside[1:-1, 1:-1] = where
+        return x.reshape(n, rows * columns, -1)[:, np.flatnonzero(inside)].reshape(-1, x.shape[1])
 
     def depthwise(self, padded: Floats, weights: Floats) -> Floats:
         """weights: (9, C) -> (n (h + 2) (w + 2), C)."""
@@ -161,26 +168,36 @@ class ExactPrediction:
         return features + grid.convolve(known, self._gather[group])
 
     def outputs(
-        self, number: int, grid: Grid, features: Floats, values: NDArray[np.int32], half: Floats | None
+        self,
+        number: int,
+        grid: Grid,
+        features: Floats,
+        values: NDArray[np.int32],
+        unmoved: NDArray[np.bool_],
+        half: Floats | None,
     ) -> tuple[Floats, Floats]:
-        """Unrounded means in 1 / MEAN_STEPS and scale indices of step `number`, (n, h, w, out) each.
+        """Unrounded means in 1 / MEAN_STEPS and scale indices of step `number` where it codes, (n, positions, out).
 
-        values: (n, h, w, out) the prediction of its channels; half: (n, h, w, out) the latents of the checkerboard's
-        first half less their prediction, zero elsewhere.
+        values: (n, positions, out) the prediction of its channels there; unmoved: (n, positions), where it comes from
+        unshifted frames and is the mean as it is; half: (n, h, w, out) the latents of the checkerboard's first half
+        less their prediction, zero elsewhere.
         """
         step = self._steps[number]
+        n, positions, out = values.shape
+        where = step.plan.where(grid.shape[1] - 2, grid.shape[2] - 2)
         predicted = np.clip(values * (1.0 / PREDICTION_STEPS), -MAX_PREDICTION, MAX_PREDICTION)
-        linear = predicted * step.trust
+        linear = np.where(unmoved[:, :, None], predicted, predicted * step.trust)
+        inner = grid.at(features, where)
         if step.half is not None and step.same is not None and half is not None:
-            features = features + grid.convolve(grid.padded(np.clip(half, -CONTEXT_LIMIT, CONTEXT_LIMIT)), step.half)
-            linear += grid.unpadded(grid.depthwise(grid.padded(half), step.same))
-        inner = np.ascontiguousarray(grid.unpadded(features)).reshape(-1, features.shape[1])
+            around = grid.padded(np.clip(half, -CONTEXT_LIMIT, CONTEXT_LIMIT))
+            inner += grid.at(grid.convolve(around, step.half), where)
+            linear += grid.at(grid.depthwise(grid.padded(half), step.same), where).reshape(linear.shape)
         np.clip(inner, 0, MAX_ACTIVATION, out=inner)
         hidden = inner @ step.hidden
         hidden += step.hidden_bias
         np.clip(hidden, 0, MAX_ACTIVATION, out=hidden)
-        chosen = (hidden @ step.choose + step.choose_bias).reshape(*linear.shape[:3], -1)
-        out = linear.shape[3]
+        chosen = (hidden @ step.choose).reshape(n, positions, 2 * out)
+        chosen += step.choose_bias
         linear += chosen[..., :out]
         linear *= MEAN_STEPS
         return linear, chosen[..., out:] + self._finer[step.plan.channels]
@@ -199,7 +216,7 @@ class ExactPrediction:
             error = error @ np.abs(weights) + gamma(len(weights) + 2) * (absolute + error @ np.abs(weights))
             magnitude = np.full(weights.shape[1], MAX_ACTIVATION)
         out = len(step.trust)
-        linear = MAX_PREDICTION * np.abs(step.trust)
+        linear = MAX_PREDICTION * np.maximum(1.0, np.abs(step.trust))
         if step.same is not None:
             linear = linear + 2 * MAX_PREDICTION * np.abs(step.same).sum(0)
         means = error[:out] + gamma(24) * (linear + absolute[:out])

@@ -151,59 +151,77 @@ class Prediction:
     """What is known of one frame's latents before they are read.
 
     values: (h, w, C) int32, in 1 / PREDICTION_STEPS; flags: (h, w, FLAGS) float64: predicted at all, from two
-    sources, and how far away in time the source is (log2 of frames / 4).
+    sources, how far away in time the source is (log2 of frames / 4), and whether no source is shifted.
     """
 
     values: NDArray[np.int32]
     flags: NDArray[np.float64]
 
 
-FLAGS = 3
+FLAGS = 4
+UNMOVED = 3  # the flag that says so
 
 
 def predict(
-    guess: Guess,
-    frame: int,
+    guesses: Sequence[Guess],
+    frames: Sequence[int],
     known: Mapping[int, Shorts],
     proxies: Mapping[int, Proxy],
     maps: Maps,
-) -> Prediction:
-    """known: latents (h, w, C) of the frames that are known; proxies: theirs, (rows, columns) each.
+) -> list[Prediction]:
+    """Predictions of several frames. known: latents (h, w, C) of the frames that are known; proxies: theirs, (rows,
+    columns) each.
 
-    An unshifted source predicts with its latents themselves.
+    An unshifted source predicts with its latents themselves. All shifted blocks are gathered first and go through the
+    map at once.
     """
-    h, w = guess.choice.shape
-    c = maps.synthesis.shape[0]
-    values = np.zeros((h, w, c), np.int32)
-    flags = np.zeros((h, w, FLAGS))
-    for number, entry in enumerate(guess.entries, 1):
-        rows, columns = np.nonzero(guess.choice == number)
-        if not len(rows):
-            continue
-        parts = [_from(source, rows, columns, known, proxies, maps) for source in entry.sources]
-        values[rows, columns] = parts[0] if len(parts) == 1 else (parts[0] + parts[1]) >> 1
-        distance = min(abs(source.frame - frame) for source in entry.sources)
-        flags[rows, columns] = (1.0, float(len(parts) == 2), DISTANCES[min(distance, 31)])
-    return Prediction(values, flags)
+    h, w = guesses[0].choice.shape
+    values = np.zeros((len(guesses), h, w, maps.synthesis.shape[0]), np.int32)
+    flags = np.zeros((len(guesses), h, w, FLAGS))
+    shifted: list[tuple[int, NDArray[np.intp], NDArray[np.intp], Source]] = []
+    for number, (guess, frame) in enumerate(zip(guesses, frames, strict=True)):
+        for place, entry in enumerate(guess.entries, 1):
+            rows, columns = np.nonzero(guess.choice == place)
+            for source in entry.sources:
+                if source.dy or source.dx:
+                    shifted.append((number, rows, columns, source))
+                else:
+                    same = known[source.frame][rows, columns].astype(np.int32)
+                    values[number, rows, columns] += same * PREDICTION_STEPS
+            distance = min(abs(source.frame - frame) for source in entry.sources)
+            unmoved = not any(source.dy or source.dx for source in entry.sources)
+            two = entry.second is not None
+            flags[number, rows, columns] = (1.0, float(two), DISTANCES[min(distance, 31)], float(unmoved))
+    if shifted:
+        _add_shifted(values, shifted, proxies, maps)
+    for number, guess in enumerate(guesses):
+        of_two = [place for place, entry in enumerate(guess.entries, 1) if entry.second is not None]
+        both = np.isin(guess.choice, of_two)
+        values[number, both] >>= 1
+    return [Prediction(*one) for one in zip(values, flags, strict=True)]
+
+
+def _add_shifted(
+    values: NDArray[np.int32],
+    shifted: Sequence[tuple[int, NDArray[np.intp], NDArray[np.intp], Source]],
+    proxies: Mapping[int, Proxy],
+    maps: Maps,
+) -> None:
+    """Add what shifted sources predict to `values` (n, h, w, C)."""
+    used = list(dict.fromkeys(source.frame for _, _, _, source in shifted))
+    stacked = np.stack([proxies[frame] for frame in used])
+    counts = [len(rows) for _, rows, _, _ in shifted]
+    rows = np.concatenate([rows for _, rows, _, _ in shifted])
+    columns = np.concatenate([columns for _, _, columns, _ in shifted])
+    which = np.repeat([used.index(source.frame) for _, _, _, source in shifted], counts)
+    shifts = np.repeat([(source.dy, source.dx) for _, _, _, source in shifted], counts, axis=0)
+    predicted = maps.predict(blocks_at(stacked, which, rows, columns, shifts), None)
+    for (number, y, x, _), part in zip(shifted, np.split(predicted, np.cumsum(counts)[:-1]), strict=True):
+        values[number, y, x] += part
 
 
 # log2(frames) / 4 in sixteenths: what every machine rounds alike.
 DISTANCES = (0.0, *(round(4 * float(np.log2(n))) / 16 for n in range(1, 32)))
-
-
-def _from(
-    source: Source,
-    rows: NDArray[np.intp],
-    columns: NDArray[np.intp],
-    known: Mapping[int, Shorts],
-    proxies: Mapping[int, Proxy],
-    maps: Maps,
-) -> NDArray[np.int32]:
-    if source.dy == source.dx == 0:
-        return known[source.frame][rows, columns].astype(np.int32) * PREDICTION_STEPS
-    shifts = np.tile(np.array([source.dy, source.dx], np.intp), (len(rows), 1))
-    blocks = blocks_at(proxies[source.frame][None], np.zeros(len(rows), np.intp), rows, columns, shifts)
-    return maps.predict(blocks, None)
 
 
 def predict_all(

@@ -25,8 +25,8 @@ from vsearch.errors import InputError
 from vsearch.models.dyadic import CODEC_ID, DyadicCodec
 from vsearch.models.dyadic_layers import LEVELS, LEVELS_AN_ANCHOR, DyadicNetworks, anchor_weights
 from vsearch.models.dyadic_writer import EFFORTS, LUMA, ChunkWriter
-from vsearch.models.entropy import LATENT_LIMIT, NARROW_REACH, WIDE_REACH, laplace_tables
-from vsearch.models.layers import N_SCALES, scale_of_index
+from vsearch.models.entropy import LATENT_LIMIT
+from vsearch.models.layers import N_SCALES
 from vsearch.models.motion import BLOCK, BLOCK_VALUES, PREDICTION_STEPS
 from vsearch.models.order import rounds
 from vsearch.models.shifts import palettes
@@ -36,10 +36,10 @@ from vsearch.training.chunks import as_pixels, at_levels, chunk_frames, previews
 from vsearch.training.data import PackedEntry, PackedFrames
 from vsearch.training.losses import latent_bits
 from vsearch.training.polish import polish_decoder, written
+from vsearch.training.tables import counted_pair, laplace_pair
 
 logger = logging.getLogger(__name__)
 
-NARROW_SCALES = 20
 YCBCR = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312))
 
 
@@ -113,15 +113,17 @@ def export_dyadic(
     costs: NDArray[np.float32],
     tiers: dict[str, int],
     training: dict[str, Any],
+    tables: tuple[NDArray[np.int32], NDArray[np.int32]] | None = None,
 ) -> ModelFiles:
-    """Write a trained codec as a model folder, probability tables and every level's numbers included.
+    """Write a trained codec as a model folder, every level's numbers included. tables: narrow and wide probability
+    tables (None: Laplace ones).
 
     Raises LatentError when it cannot be exact.
     """
     shape = networks.shape
     at_levels = anchor_weights(torch.arange(LEVELS) / LEVELS_AN_ANCHOR, shape.anchors)
     gained = networks.gains(at_levels)
-    scales = scale_of_index(torch.arange(N_SCALES).double()).tolist()
+    narrow, wide = tables or laplace_pair()
     tensors: dict[str, Any] = {
         name: value for name, value in networks.state_dict().items() if not name.startswith(("gains.", "prediction."))
     }
@@ -153,8 +155,8 @@ def export_dyadic(
         training=training,
         tensors={
             **{name: np.ascontiguousarray(np.asarray(value, np.float32)) for name, value in tensors.items()},
-            "tables.narrow": laplace_tables(scales[:NARROW_SCALES], NARROW_REACH),
-            "tables.wide": laplace_tables(scales[NARROW_SCALES:], WIDE_REACH),
+            "tables.narrow": narrow,
+            "tables.wide": wide,
         },
     )
     DyadicCodec(files)  # refuses weights that cannot be exact
@@ -337,8 +339,8 @@ def finish(
     precision: str = "float32",
     progress: Progress | None = None,
 ) -> ModelFiles:
-    """From trained pixel networks to a model folder: maps, costs, the prediction network, a polished decoder. Minutes
-    on two cores. precision: of the polish.
+    """From trained pixel networks to a model folder: maps, costs, the prediction network, a polished decoder, counted
+    tables. precision: of the polish.
     """
     networks.eval().requires_grad_(False)
     networks.prediction.requires_grad_(True)
@@ -353,8 +355,8 @@ def finish(
     for number in range(len(recipe.steps)):
         if recipe.polish_steps and number == len(recipe.steps) - 1:
             _polish(networks, DyadicCodec(files), sources, lambdas, recipe, precision, progress)
-        _prediction_pass(networks, DyadicCodec(files), sources, recipe, number, progress)
-        files = export()
+        seen = _prediction_pass(networks, DyadicCodec(files), sources, recipe, number, progress)
+        files = export(tables=counted_pair(networks, seen))
     return files
 
 
@@ -379,8 +381,8 @@ def _prediction_pass(
     recipe: PredictionRecipe,
     number: int,
     progress: Progress | None,
-) -> None:
-    """Train the prediction network on what the writer sees with `codec`."""
+) -> list[Seen]:
+    """Train the prediction network on what the writer sees with `codec`, which is returned."""
     free = number >= recipe.nearest_passes
     chunks = _written(sources, recipe, number, progress)
     seen = by_size([observe(codec, frames, level, free=free) for frames, level in chunks])
@@ -389,6 +391,7 @@ def _prediction_pass(
         networks, seen, steps=steps, learning_rate=rate, seed=recipe.seed + number, batch=recipe.batch
     ):
         logger.info("pass %d, step %d of %d: %.0f bytes a frame", number + 1, step, steps, bits / 8)
+    return seen
 
 
 def _polish(

@@ -5,13 +5,14 @@ with.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from vsearch.models import load_codec
-from vsearch.models.base import LatentCodec
+from vsearch.models.dyadic import DyadicCodec
 from vsearch.models.head import GemHead
 from vsearch.training.augment import plain
 from vsearch.training.data import PackedEntry, PackedFrames
@@ -52,12 +53,17 @@ def aligned_similarity(query: NDArray[np.float32], video: NDArray[np.float32]) -
     return float(max(np.diagonal(cosines, offset).mean() for offset in offsets))
 
 
-def _embed(head: GemHead, codec: LatentCodec, packed: PackedFrames, entry: PackedEntry) -> NDArray[np.float32]:
+def _embed(head: GemHead, codec: Any, packed: PackedFrames, entry: PackedEntry) -> NDArray[np.float32]:
     """One vector a second of one packed video."""
     frames = packed.frames(entry)[:: max(1, round(entry.fps))]
     size = _preview_size(entry.shape[3] / entry.shape[2])
     pictures = [plain(torch.from_numpy(np.array(frame)).float(), size).round().clamp(0, 255).byte() for frame in frames]
-    return head.embed(codec.encode(torch.stack(pictures).numpy()))
+    frames = torch.stack(pictures).numpy()
+    if isinstance(
+        codec, DyadicCodec
+    ):  # what the writer would choose differs by less than an edit does, and takes longer
+        return head.embed(codec.nearest(frames, level=codec.tiers["default"]))
+    return head.embed(codec.encode(frames))
 
 
 def _preview_size(aspect: float) -> tuple[int, int]:

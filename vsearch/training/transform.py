@@ -32,7 +32,7 @@ from vsearch.models.dyadic_layers import (
 )
 from vsearch.models.entropy import CONTEXT_LIMIT, LATENT_LIMIT
 from vsearch.models.layers import BLOCK, CodecShape, Step, placed
-from vsearch.models.motion import FLAGS
+from vsearch.models.motion import FLAGS, UNMOVED
 from vsearch.models.temporal import shape_of as shape_of_first
 from vsearch.models.weights import ModelFiles
 from vsearch.training.codec import psnr_of
@@ -131,8 +131,9 @@ class OwnPrediction(nn.Module):
         self, latents: Tensor, previous: Tensor, has_previous: Tensor, weights: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Like `StandIn`."""
-        # Of the flags (`motion.Prediction`) only the first: from one frame, at a distance whose logarithm is 0.
-        flags = F.pad(has_previous, (0, 0, 0, 0, 0, FLAGS - 1)).expand(-1, -1, *latents.shape[-2:])
+        # The flags of `motion.Prediction`: predicted, from one frame, at a distance whose logarithm is 0, unmoved.
+        flags = torch.zeros(len(latents), FLAGS, *latents.shape[-2:], device=latents.device)
+        flags[:, [0, UNMOVED]] = has_previous.to(flags)
         outputs: tuple[Tensor, Tensor] = self.network(latents, previous, flags, weights)
         return outputs
 
