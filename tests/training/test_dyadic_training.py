@@ -6,6 +6,7 @@ import csv
 import json
 import shutil
 import sys
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -20,12 +21,13 @@ from tests.videos import scene_frames
 from vsearch.errors import InputError
 from vsearch.models.dyadic import DyadicCodec, shape_of
 from vsearch.models.dyadic_layers import DyadicNetworks
+from vsearch.models.motion import PREDICTION_STEPS
 from vsearch.models.weights import ModelFiles
-from vsearch.training import train_codec
+from vsearch.training import train_codec, transform
 from vsearch.training.codec import CodecRecipe
 from vsearch.training.codec import train as train_first
 from vsearch.training.data import PackedFrames
-from vsearch.training.dyadic import PredictionRecipe, networks_state
+from vsearch.training.dyadic import FURTHER, PredictionRecipe, level_weights, networks_state, observe
 from vsearch.training.export import export_codec
 from vsearch.training.finetune import read_gain
 from vsearch.training.polish import Picture, decoder_loss, draw, polish_decoder, written
@@ -195,3 +197,30 @@ def test_what_does_not_fit_together_is_an_error_before_anything_is_trained(
         PredictionRecipe(steps=(1, 2))
     with pytest.raises(InputError, match="between two passes"):
         PredictionRecipe(steps=(1,), learning_rates=(1e-3,))
+
+
+def test_the_recipes_that_come_along_are_what_training_does_without_one() -> None:
+    recipes = Path(transform.__file__).parent / "recipes"
+    tables = {path.stem: tomllib.loads(path.read_text()) for path in recipes.glob("*.toml")}
+    assert tables.keys() == {"base", "dyadic", "own"}
+    for name, usual in (("dyadic", PredictionRecipe()), ("own", FURTHER)):
+        values = {k: tuple(v) if isinstance(v, list) else v for k, v in tables[name]["prediction"].items()}
+        assert PredictionRecipe(**values) == usual
+        assert TransformRecipe(**tables[name]["dyadic"]).frames == tables[name]["dyadic"]["frames"]
+    assert TransformRecipe(**tables["dyadic"]["dyadic"]).first_lambda == tables["base"]["codec"]["rate_lambda"]
+
+
+def test_a_codec_trained_further_is_judged_by_what_its_writer_sees_of_an_unmoved_frame(tmp_path: Path) -> None:
+    codec = small_dyadic(tmp_path)
+    frame = next(iter(scene_frames(2, 1, (64, 64))))
+    seen = observe(codec, np.stack([frame, frame]), 48, free=False)
+    assert seen.flags[1].min((1, 2)).tolist() == [1, 0, 0, 1]
+    stand_in = taken_over(ModelFiles.read(tmp_path)).stand_in
+    values = torch.from_numpy(seen.values).float()
+    weights = level_weights(48, 4).expand(2, -1)
+    previous = torch.stack([torch.zeros_like(values[0]), values[0]])
+    found = stand_in(values, previous, torch.tensor([0.0, 1.0])[:, None, None, None], weights)
+    predicted = torch.from_numpy(seen.predicted).float() / PREDICTION_STEPS
+    network = taken_over(ModelFiles.read(tmp_path)).codec.prediction
+    wanted = network(values, predicted, torch.from_numpy(seen.flags), weights)
+    assert all(torch.allclose(a, b, atol=1e-4) for a, b in zip(found, wanted, strict=True))
