@@ -17,14 +17,15 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tests.models.small_dyadic import SMALL, TIERS, small_dyadic, small_networks
-from vsearch.bitstream import read_chunk, write_chunk
+from vsearch.bitstream import read_chunk, write_chunk, write_varints
 from vsearch.errors import InputError, LatentError
 from vsearch.models.dyadic import DyadicCodec
 from vsearch.models.dyadic_layers import LEVELS, anchor_weights
-from vsearch.models.dyadic_reader import Rate
+from vsearch.models.dyadic_reader import Rate, read_entries
 from vsearch.models.entropy import GUARD, MEAN_STEPS
 from vsearch.models.exact import ExactPrediction, Floats, Grid
 from vsearch.models.motion import FLAGS, PREDICTION_STEPS, UNMOVED
+from vsearch.models.order import rounds
 from vsearch.records import Latents
 from vsearch.training.dyadic import export_dyadic
 
@@ -319,3 +320,8 @@ def test_latents_of_other_weights_and_unknown_levels_are_refused(tmp_path: Path)
         one.encode(moving(1, 1), effort="heroic")
     with pytest.raises(LatentError, match="level"):
         one.pack(replace(latents, level=LEVELS))
+
+
+def test_palettes_that_end_in_the_middle_of_an_entry_are_an_error() -> None:
+    with pytest.raises(LatentError, match="cut off"):
+        read_entries(write_varints([1, 2]), rounds(2))

@@ -166,7 +166,8 @@ def read_entries(data: bytes, order: Sequence[Sequence[Turn]]) -> dict[int, tupl
                 count = next(numbers)
                 if count > MAX_PALETTE + 1:
                     raise LatentError("a chunk's palette is too large: the library is damaged there")
-                entries = tuple(_read_entry(numbers, turn.frame, known) for _ in range(count - 1))
+                # A list: in a generator, numbers that end too early would be a RuntimeError.
+                entries = tuple([_read_entry(numbers, turn.frame, known) for _ in range(count - 1)])
                 palettes[turn.frame] = entries if count else None
             known |= {turn.frame for turn in turns}
     except StopIteration as error:

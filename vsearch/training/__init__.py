@@ -22,11 +22,24 @@ def pack(config: Path, output: Path, progress: Progress | None = None) -> PackRe
 def train_codec(
     config: Path, output: Path, resume: bool = False, start: Path | None = None, progress: Progress | None = None
 ) -> Path:
-    """Train a codec by the recipe `config` ([codec] table); returns the folder of the finished model, `output`/model.
+    """Train a codec by the recipe `config`; returns the folder of the finished model, `output`/model.
 
-    start: the folder of a codec to begin with; what it gained is then written to `output`/gain.json (see
+    A [codec] table makes the first codec, a [dyadic] table (and perhaps a [prediction] table) the second. start: the
+    folder of such a codec to begin with; what it gained is then written to `output`/gain.json (see
     `finetune.read_gain`). `progress` follows the unpacking of the frames. Raises InputError when it is no such codec.
     """
+    trainers = {"codec": _train_first, "dyadic": _train_second}
+    found = trainers.keys() & _tables(config).keys()
+    if len(found) != 1:
+        what = "both" if found else "neither"
+        raise InputError(
+            f"{config}: needs either a [codec] table, for the first codec, or a [dyadic] table, for the second; "
+            f"it has {what}"
+        )
+    return trainers[found.pop()](config, output, resume, start, progress)
+
+
+def _train_first(config: Path, output: Path, resume: bool, start: Path | None, progress: Progress | None) -> Path:
     from vsearch.models.layers import CodecShape
     from vsearch.models.temporal import shape_of
     from vsearch.training.codec import CodecRecipe, train
@@ -42,6 +55,44 @@ def train_codec(
     return output / "model"
 
 
+def _train_second(config: Path, output: Path, resume: bool, start: Path | None, progress: Progress | None) -> Path:
+    """The pixel networks in `output`/transform, then all that follows from them, which is done at one go."""
+    import shutil
+    from dataclasses import asdict
+
+    from vsearch.training.data import PackedFrames
+    from vsearch.training.dyadic import FURTHER, PredictionRecipe, finish, start_scales
+    from vsearch.training.export import training_notes
+    from vsearch.training.finetune import GAIN, read_start
+    from vsearch.training.transform import TransformRecipe, read_first, train
+
+    recipe = _recipe(config, "dyadic", TransformRecipe)
+    further = FURTHER if start else PredictionRecipe()
+    rest = _recipe(config, "prediction", PredictionRecipe) if "prediction" in _tables(config) else further
+    files = read_start(start, kind="codec", family="dyadic") if start else None
+    began_with = files or read_first(recipe)
+    packed = PackedFrames(Path(recipe.frames), progress)
+    pixel_run, unfinished = output / "transform", output / "unfinished"
+    networks = train(recipe, packed, pixel_run, resume=resume, start=files).cpu()
+    if files:
+        shutil.copyfile(pixel_run / GAIN, output / GAIN)
+    else:
+        start_scales(networks)
+    notes = training_notes(recipe, pixel_run, start=began_with) | {"prediction": asdict(rest)}
+    finish(
+        networks,
+        packed,
+        recipe.lambdas,
+        rest,
+        unfinished,
+        training=notes,
+        precision=recipe.precision,
+        progress=progress,
+    ).copy_to(output / "model")
+    shutil.rmtree(unfinished)
+    return output / "model"
+
+
 def train_embedding(config: Path, output: Path, resume: bool = False, progress: Progress | None = None) -> Path:
     """Train an embedding head by the recipe `config` ([embedding] table); returns the folder of the finished model."""
     from vsearch.training.embedding import HeadRecipe, train
@@ -53,27 +104,34 @@ def train_embedding(config: Path, output: Path, resume: bool = False, progress: 
     return output / "model"
 
 
+def _tables(config: Path) -> dict[str, Any]:
+    """What a TOML file holds. Raises InputError."""
+    import tomllib
+
+    try:
+        return tomllib.loads(config.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{config}: cannot be read ({error.strerror})") from error
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{config}: not valid TOML ({error})") from error
+
+
 def _recipe(config: Path, table: str, kind: type[Any]) -> Any:
     """The recipe in one table of a TOML file. Paths in it count from where the program was started; $NAME is
     expanded. Raises InputError.
     """
     import dataclasses
     import os
-    import tomllib
 
-    try:
-        values = tomllib.loads(config.read_text(encoding="utf-8"))[table]
-    except OSError as error:
-        raise InputError(f"{config}: cannot be read ({error.strerror})") from error
-    except KeyError as error:
-        raise InputError(f"{config}: has no [{table}] table") from error
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{config}: not valid TOML ({error})") from error
+    tables = _tables(config)
+    if table not in tables:
+        raise InputError(f"{config}: has no [{table}] table")
+    values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in tables[table].items()}
     known = {field.name for field in dataclasses.fields(kind)}
     for name in sorted(set(values) - known):
         raise InputError(f"{config}: [{table}] does not know {name!r}; it knows {', '.join(sorted(known))}")
     for name in ("frames", "codec", "start", "first", "corpus"):
-        if name in values:
+        if values.get(name):
             values[name] = str(Path(os.path.expandvars(values[name])).expanduser())
     try:
         return kind(**values)

@@ -11,6 +11,7 @@ import logging
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from vsearch.media.sampling import preview_size
+from vsearch.errors import InputError
 from vsearch.models.dyadic import CODEC_ID, DyadicCodec
 from vsearch.models.dyadic_layers import LEVELS, LEVELS_AN_ANCHOR, DyadicNetworks, anchor_weights
 from vsearch.models.dyadic_writer import EFFORTS, LUMA, ChunkWriter
@@ -30,42 +31,21 @@ from vsearch.models.motion import BLOCK, BLOCK_VALUES, PREDICTION_STEPS
 from vsearch.models.order import rounds
 from vsearch.models.shifts import palettes
 from vsearch.models.weights import ModelFiles, write_model
-from vsearch.progress import Progress, SilentProgress
+from vsearch.progress import Progress
+from vsearch.training.chunks import as_pixels, at_levels, chunk_frames, previews
 from vsearch.training.data import PackedEntry, PackedFrames
 from vsearch.training.losses import latent_bits
-from vsearch.training.tables import laplace_pair
+from vsearch.training.polish import polish_decoder, written
+from vsearch.training.tables import counted_pair, laplace_pair
 
 logger = logging.getLogger(__name__)
 
-PREVIEW_PIXELS = 36864
 YCBCR = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312))
 
 
 def level_weights(level: int, anchors: int) -> Tensor:
     """(1, anchors): how much each trained rate has of a level."""
     return anchor_weights(torch.tensor([level / LEVELS_AN_ANCHOR]), anchors)
-
-
-def previews(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Frames (T, 3, H, W) at the size that a library keeps."""
-    size = preview_size(frames.shape[3] / frames.shape[2], PREVIEW_PIXELS)
-    pixels = torch.from_numpy(np.array(frames)).float()
-    scaled = F.interpolate(pixels, size=size, mode="bilinear", antialias=True, align_corners=False)
-    return scaled.round().clamp(0, 255).byte().numpy()
-
-
-def chunk_frames(packed: PackedFrames, entry: PackedEntry, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Up to 32 frames of one source at about one a second, beginning anywhere in its first second."""
-    frames = packed.frames(entry)
-    every = max(1, round(entry.fps))
-    begin = int(rng.integers(min(every, len(frames))))
-    taken = frames[begin::every]
-    first = int(rng.integers(max(1, len(taken) - 31)))
-    return previews(taken[first : first + 32])
-
-
-def as_pixels(frames: NDArray[np.uint8]) -> Tensor:
-    return torch.from_numpy(frames).float() / 255.0 - 0.5
 
 
 def proxy_blocks(pixels: Tensor) -> Tensor:
@@ -183,6 +163,19 @@ def export_dyadic(
     return files
 
 
+def networks_state(files: ModelFiles) -> dict[str, Tensor]:
+    """The state of the `DyadicNetworks` that `export_dyadic` wrote: what it interpolated is taken at the anchors."""
+    state: dict[str, Tensor] = {}
+    for name, value in files.torch().items():
+        if name in ("levels.up", "levels.down"):
+            state[f"gains.{name.removeprefix('levels.')}.at"] = value[::LEVELS_AN_ANCHOR].log()
+        elif name in ("prediction.rate", "prediction.finer"):
+            state[f"{name}.at"] = value[::LEVELS_AN_ANCHOR]
+        elif name.startswith(("encoder.", "decoder.", "prediction.")):
+            state[name] = value
+    return state
+
+
 # The prediction network, on what the writer sees
 
 
@@ -276,12 +269,19 @@ def train_prediction(
 
 @dataclass(frozen=True, slots=True)
 class PredictionRecipe:
-    """How a codec is finished. steps, learning_rates: of the passes; in the first the writer takes the nearest
-    integers, in the others it chooses with the network of the pass before. tiers: the levels that are offered by name.
+    """How a codec is finished.
+
+    steps, learning_rates: of the passes of the prediction network; in the first `nearest_passes` the writer takes the
+    nearest integers, in the others it chooses with the network of the pass before. polish_steps: of the decoder, before
+    the last pass, on what the writer chooses by then; 0 for none. low, default, high: the levels offered by name.
+
+    Raises InputError when the passes do not fit together.
     """
 
-    steps: tuple[int, ...] = (2400, 2400)
-    learning_rates: tuple[float, ...] = (2e-3, 1e-3)
+    steps: tuple[int, ...] = (2400, 2400, 2400)
+    learning_rates: tuple[float, ...] = (2e-3, 1e-3, 5e-4)
+    nearest_passes: int = 1
+    polish_steps: int = 4000
     batch: int = 16
     levels_a_video: int = 2
     photos_every: int = 4
@@ -289,6 +289,43 @@ class PredictionRecipe:
     low: int = 8
     default: int = 20
     high: int = 40
+
+    def __post_init__(self) -> None:
+        if not self.steps or len(self.steps) != len(self.learning_rates):
+            raise InputError(
+                "[prediction] needs as many steps as learning_rates, one of each a pass, "
+                f"not {len(self.steps)} and {len(self.learning_rates)}"
+            )
+        if self.polish_steps and len(self.steps) < 2:
+            raise InputError("[prediction] polishes the decoder between two passes: give two, or polish_steps = 0")
+
+
+# Of a codec whose prediction network is good already.
+FURTHER = PredictionRecipe(steps=(1200, 1200), learning_rates=(5e-4, 2e-4), nearest_passes=0, polish_steps=2000)
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What a codec is finished on."""
+
+    packed: PackedFrames
+    videos: list[PackedEntry]
+    photos: list[PackedEntry]
+
+    @classmethod
+    def of(cls, packed: PackedFrames) -> Sources:
+        """Those that do not validate."""
+        entries = [entry for entry in packed.entries if not entry.held_out]
+        return cls(packed, [e for e in entries if e.fps > 0], [e for e in entries if e.fps == 0])
+
+    def sample(self, rng: np.random.Generator) -> list[NDArray[np.uint8]]:
+        """Frames of some: of every fifth video and every sixtieth photograph, of more where there are few."""
+        videos = self.videos[:: max(1, min(5, len(self.videos) // 30))]
+        photos = self.photos[:: max(1, min(60, len(self.photos) // 30))]
+        return [
+            *(chunk_frames(self.packed, entry, rng)[:6] for entry in videos),
+            *(previews(self.packed.frames(entry)) for entry in photos),
+        ]
 
 
 def finish(
@@ -299,60 +336,84 @@ def finish(
     folder: Path,
     *,
     training: dict[str, Any],
+    precision: str = "float32",
     progress: Progress | None = None,
 ) -> ModelFiles:
-    """From trained pixel networks to a model folder: maps, costs, the prediction network. Minutes on two cores."""
-    networks.eval()
-    training_sources = [entry for entry in packed.entries if not entry.held_out]
-    videos = [entry for entry in training_sources if entry.fps > 0]
-    photos = [entry for entry in training_sources if entry.fps == 0]
-    rng = np.random.default_rng(recipe.seed)
-    chunks = [chunk_frames(packed, e, rng)[:6] for e in videos[::5]] + [
-        previews(packed.frames(e)) for e in photos[::60]
-    ]
+    """From trained pixel networks to a model folder: maps, costs, the prediction network, a polished decoder, counted
+    tables. precision: of the polish.
+    """
+    networks.eval().requires_grad_(False)
+    networks.prediction.requires_grad_(True)
+    sources = Sources.of(packed)
+    chunks = sources.sample(np.random.default_rng(recipe.seed))
     maps = fit_maps(networks, chunks)
     some = [chunk[:1] for chunk in chunks if chunk.shape == chunks[0].shape][:4]
     costs = error_costs(networks, np.concatenate(some), lambdas)
-    start_scales(networks)
     tiers = {"low": recipe.low, "default": recipe.default, "high": recipe.high}
-    files = export_dyadic(networks, folder, maps=maps, costs=costs, tiers=tiers, training=training)
-    for number, (steps, rate) in enumerate(zip(recipe.steps, recipe.learning_rates, strict=True)):
-        codec = DyadicCodec(files)
-        seen = gather(codec, packed, [*videos, *photos[:: recipe.photos_every]], recipe, number, progress)
-        for step, bits in train_prediction(
-            networks, seen, steps=steps, learning_rate=rate, seed=recipe.seed + number, batch=recipe.batch
-        ):
-            logger.info("pass %d, step %d of %d: %.0f bytes a frame", number + 1, step, steps, bits / 8)
-        files = export_dyadic(networks, folder, maps=maps, costs=costs, tiers=tiers, training=training)
+    export = partial(export_dyadic, networks, folder, maps=maps, costs=costs, tiers=tiers, training=training)
+    files = export()
+    for number in range(len(recipe.steps)):
+        if recipe.polish_steps and number == len(recipe.steps) - 1:
+            _polish(networks, DyadicCodec(files), sources, lambdas, recipe, precision, progress)
+        seen = _prediction_pass(networks, DyadicCodec(files), sources, recipe, number, progress)
+        files = export(tables=counted_pair(networks, seen))
     return files
 
 
-@torch.no_grad()
-def start_scales(networks: DyadicNetworks) -> None:
-    """Finer latents are larger by their gain: let scale indices begin accordingly."""
-    up = networks.gains.up.at
-    steps_a_unit = (N_SCALES - 1) / 5.95  # see layers.scale_of_index
-    networks.prediction.finer.at.copy_((up - up.mean(0)) * steps_a_unit)
+def _written(
+    sources: Sources, recipe: PredictionRecipe, number: int, progress: Progress | None
+) -> Iterator[tuple[NDArray[np.uint8], int]]:
+    """A chunk of each source, each at some random levels."""
+    return at_levels(
+        sources.packed,
+        [*sources.videos, *sources.photos[:: recipe.photos_every]],
+        np.random.default_rng([recipe.seed, number]),
+        levels_a_video=recipe.levels_a_video,
+        what=f"writing chunks, time {number + 1}",
+        progress=progress,
+    )
 
 
-def gather(
+def _prediction_pass(
+    networks: DyadicNetworks,
     codec: DyadicCodec,
-    packed: PackedFrames,
-    entries: Sequence[PackedEntry],
+    sources: Sources,
     recipe: PredictionRecipe,
     number: int,
     progress: Progress | None,
 ) -> list[Seen]:
-    """What the writer sees of all sources, each at some random levels."""
-    progress = progress or SilentProgress()
-    progress.start(f"writing chunks, pass {number + 1}", total_files=len(entries))
-    rng = np.random.default_rng([recipe.seed, number])
-    seen = []
-    for entry in entries:
-        progress.file(entry.file)
-        frames = chunk_frames(packed, entry, rng)
-        for level in rng.choice(LEVELS, recipe.levels_a_video if len(frames) > 1 else 1, replace=False):
-            seen.append(observe(codec, frames, int(level), free=number > 0))
-        progress.advance(files=1)
-    progress.finish()
-    return by_size(seen)
+    """Train the prediction network on what the writer sees with `codec`, which is returned."""
+    free = number >= recipe.nearest_passes
+    chunks = _written(sources, recipe, number, progress)
+    seen = by_size([observe(codec, frames, level, free=free) for frames, level in chunks])
+    steps, rate = recipe.steps[number], recipe.learning_rates[number]
+    for step, bits in train_prediction(
+        networks, seen, steps=steps, learning_rate=rate, seed=recipe.seed + number, batch=recipe.batch
+    ):
+        logger.info("pass %d, step %d of %d: %.0f bytes a frame", number + 1, step, steps, bits / 8)
+    return seen
+
+
+def _polish(
+    networks: DyadicNetworks,
+    codec: DyadicCodec,
+    sources: Sources,
+    lambdas: Sequence[float],
+    recipe: PredictionRecipe,
+    precision: str,
+    progress: Progress | None,
+) -> None:
+    """Train the decoder on what the writer chooses with `codec`."""
+    pictures = written(codec, _written(sources, recipe, len(recipe.steps), progress))
+    for step, loss in polish_decoder(
+        networks, pictures, lambdas, steps=recipe.polish_steps, seed=recipe.seed, precision=precision
+    ):
+        logger.info("decoder, step %d of %d: loss %.4f", step, recipe.polish_steps, loss)
+
+
+@torch.no_grad()
+def start_scales(networks: DyadicNetworks) -> None:
+    """Finer latents are larger by their gain: let the scale indices of an untrained prediction network begin so."""
+    up = networks.gains.up.at
+    steps_a_unit = (N_SCALES - 1) / 5.95  # see layers.scale_of_index
+    networks.prediction.finer.at.copy_((up - up.mean(0)) * steps_a_unit)

@@ -85,7 +85,7 @@ def export_head(
 def training_notes(recipe: Any, run: Path, *, start: ModelFiles | None = None) -> dict[str, Any]:
     """What a model card says of a run: the recipe, the last validation row, and which model it began with."""
     notes: dict[str, Any] = {"recipe": asdict(recipe), "torch": torch.__version__}
-    for name in ("frames", "codec", "start"):
+    for name in ("frames", "codec", "start", "first"):
         notes["recipe"].pop(name, None)  # paths of the machine that trained it tell nobody anything
     if start:
         notes["began_with"] = start.model_id

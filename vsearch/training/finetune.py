@@ -37,6 +37,11 @@ def load_weights(network: nn.Module, model: ModelFiles, *, beside: tuple[str, ..
     Raises InputError that names the weights that are missing, too many, or of another shape.
     """
     found = {name: value for name, value in model.torch().items() if not name.startswith(beside)}
+    load_found(network, found, model.folder)
+
+
+def load_found(network: nn.Module, found: Mapping[str, Tensor], folder: Path) -> None:
+    """Give `network` the weights that were found in a model's folder. Raises InputError like `load_weights`."""
     wanted = network.state_dict()
     problems = [
         f"{what} {', '.join(names)}"
@@ -48,7 +53,7 @@ def load_weights(network: nn.Module, model: ModelFiles, *, beside: tuple[str, ..
         if names
     ]
     if problems:
-        raise InputError(f"{model.folder}: its weights do not fit the network of the recipe: {'; '.join(problems)}")
+        raise InputError(f"{folder}: its weights do not fit the network of the recipe: {'; '.join(problems)}")
     network.load_state_dict(found)
 
 
@@ -86,10 +91,11 @@ def fine_tune(
     *,
     resume: bool,
     start: ModelFiles,
+    average_decay: float = 0.998,
 ) -> Network:
     """`run_loop` of a network that has the weights of `start`; `gain.json` in `output` then says what it brought."""
     before = validated(network, objective)
-    trained = run_loop(network, objective, recipe, output, resume=resume)
+    trained = run_loop(network, objective, recipe, output, resume=resume, average_decay=average_decay)
     after = validated(trained, objective)
     names = objective.columns
     gain = Gain(start.model_id, dict(zip(names, before, strict=True)), dict(zip(names, after, strict=True)))

@@ -1,14 +1,15 @@
 """Training of the second codec's pixel networks: rate + lambda * distortion over pairs of frames, at all rates at once.
 
-It starts from a trained first codec, whose 64 channels keep their meaning (so a head needs little to follow); the new
+It starts from a trained first codec, whose channels keep their meaning (so a head needs little to follow); the new
 channels begin as the Karhunen-Loeve basis of what that codec leaves. What the real entropy model will see is not known
-yet, so a stand-in predicts each frame from the one before; `training.dyadic` fits the real one afterwards.
+yet, so a stand-in predicts each frame from the one before; `training.dyadic` fits the real one afterwards. A second
+codec that is trained further brings its own.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,37 +19,51 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vsearch.errors import InputError
+from vsearch.models.dyadic import shape_of
 from vsearch.models.dyadic_layers import (
+    LEVELS,
     LEVELS_AN_ANCHOR,
     DyadicNetworks,
     DyadicShape,
     Interpolated,
+    PredictionNetwork,
     anchor_weights,
     checkerboard_like,
 )
 from vsearch.models.entropy import CONTEXT_LIMIT, LATENT_LIMIT
-from vsearch.models.layers import BLOCK, Step, placed
+from vsearch.models.layers import BLOCK, CodecShape, Step, placed
+from vsearch.models.motion import FLAGS, UNMOVED
+from vsearch.models.temporal import shape_of as shape_of_first
 from vsearch.models.weights import ModelFiles
-from vsearch.progress import Progress
 from vsearch.training.codec import psnr_of
 from vsearch.training.data import PackedFrames, PairBatches
+from vsearch.training.dyadic import networks_state
+from vsearch.training.finetune import fine_tune, load_found, read_start
 from vsearch.training.loop import Objective, Values, prepare, run_loop, scheduled_rate
 from vsearch.training.losses import latent_bits, round_straight_through
 
-FIRST_CHANNELS = 64  # of the codec that it starts from
-FIRST_LAMBDA = 0.0015  # the rate that it was trained at
+ANCHORS = (LEVELS - 1) // LEVELS_AN_ANCHOR + 1
 LATENTS_A_UNIT = 2.55  # of a Karhunen-Loeve coefficient of pixels in [-0.5, 0.5]
 
 
 @dataclass(frozen=True, slots=True)
 class TransformRecipe:
-    """One training run. lambdas: of each anchor, weighing squared error (0..255 scale) against bits a pixel. first: the
-    folder of the codec that it starts from.
+    """One training run.
+
+    lambdas: of each anchor, weighing squared error (0..255 scale) against bits a pixel. first: the folder of the first
+    codec that it starts from; first_lambda: what that was trained with; new_channels: what it gets more; context_width,
+    predicted: see `DyadicShape`. A second codec that is trained further brings all of these itself.
+
+    Raises InputError for another number of rates than levels are made for.
     """
 
     frames: str
-    first: str
     steps: int
+    first: str = ""
+    first_lambda: float = 0.0015
+    new_channels: int = 64
+    context_width: int = 64
+    predicted: int = 48
     seed: int = 1
     batch: int = 12
     side: int = 128
@@ -64,6 +79,10 @@ class TransformRecipe:
     device: str = "cpu"
     checkpoint_every: int = 500
     validate_every: int = 1000
+
+    def __post_init__(self) -> None:
+        if len(self.lambdas) != ANCHORS or sorted(self.lambdas) != list(self.lambdas):
+            raise InputError(f"[dyadic] needs {ANCHORS} lambdas, the smallest first, not {list(self.lambdas)}")
 
 
 class StandIn(nn.Module):
@@ -101,36 +120,70 @@ class StandIn(nn.Module):
         return means, scales
 
 
-class TransformNetworks(nn.Module):
-    """What is trained: the codec's networks (its prediction network waits) and the stand-in."""
+class OwnPrediction(nn.Module):
+    """The prediction network of a finished codec where a stand-in would be: the frame before predicts, unmoved."""
 
-    def __init__(self, shape: DyadicShape) -> None:
+    def __init__(self, network: PredictionNetwork) -> None:
         super().__init__()
-        self.codec = DyadicNetworks(shape)
+        self.network = deepcopy(network)
+
+    def forward(
+        self, latents: Tensor, previous: Tensor, has_previous: Tensor, weights: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Like `StandIn`."""
+        # The flags of `motion.Prediction`: predicted, from one frame, at a distance whose logarithm is 0, unmoved.
+        flags = torch.zeros(len(latents), FLAGS, *latents.shape[-2:], device=latents.device)
+        flags[:, [0, UNMOVED]] = has_previous.to(flags)
+        outputs: tuple[Tensor, Tensor] = self.network(latents, previous, flags, weights)
+        return outputs
+
+
+class TransformNetworks(nn.Module):
+    """What is trained: the codec's networks (its prediction network waits) and what stands for that meanwhile."""
+
+    def __init__(self, codec: DyadicNetworks, stand_in: StandIn | OwnPrediction) -> None:
+        super().__init__()
+        self.codec = codec
         self.codec.prediction.requires_grad_(False)
-        self.stand_in = StandIn(shape)
+        self.stand_in = stand_in
+
+
+def shape_after(first: CodecShape, recipe: TransformRecipe) -> DyadicShape:
+    """The second codec that a first one grows into. Raises InputError when it would predict more than it has."""
+    shape = DyadicShape(
+        groups=(*first.groups, recipe.new_channels),
+        context_width=recipe.context_width,
+        predicted=recipe.predicted,
+        anchors=ANCHORS,
+        encoder_widths=first.encoder_widths,
+        decoder_widths=first.decoder_widths,
+    )
+    if not 0 < shape.predicted < shape.channels:
+        raise InputError(f"[dyadic] predicted must be 1 to {shape.channels - 1}, not {shape.predicted}")
+    return shape
 
 
 @torch.no_grad()
-def start_from_first(networks: DyadicNetworks, first: Path, pixels: Tensor, lambdas: Sequence[float]) -> None:
+def start_from_first(networks: DyadicNetworks, first: ModelFiles, pixels: Tensor, recipe: TransformRecipe) -> None:
     """Copy a first codec's pixel networks; new channels take what it leaves of `pixels` (N, 3, H, W)."""
-    old = ModelFiles.read(first).torch()
+    old = first.torch()
     encoder, decoder = networks.encoder, networks.decoder
     for gains, sign in ((networks.gains.up, 1), (networks.gains.down, -1)):
-        logs = torch.tensor([0.5 * math.log(x / FIRST_LAMBDA) for x in lambdas])
+        logs = torch.tensor([0.5 * math.log(x / recipe.first_lambda) for x in recipe.lambdas])
         gains.at.copy_(sign * logs[:, None].expand_as(gains.at))
     _copy(encoder.state_dict(), old, "encoder.branch.", "branch.", {1: 1, 3: 3, 4: 4, 6: 6, 7: 7, 9: 10})
     _copy(decoder.state_dict(), old, "decoder.branch.", "branch.", {1: 0, 3: 3, 5: 5, 7: 7, 9: 9, 11: 11})
+    channels = len(old["encoder.linear.weight"])
     for new, name in ((encoder.linear, "encoder.linear."), (decoder.linear, "decoder.linear.")):
         new.weight.zero_()
-        new.weight[:FIRST_CHANNELS] = old[name + "weight"]
+        new.weight[:channels] = old[name + "weight"]
         bias = dict(new.named_parameters())["bias"]
         bias.zero_()
         bias[: len(old[name + "bias"])] = old[name + "bias"]
     decoder.first.weight.zero_()
-    decoder.first.weight[:, :FIRST_CHANNELS] = old["decoder.branch.0.weight"]
+    decoder.first.weight[:, :channels] = old["decoder.branch.0.weight"]
     dict(decoder.first.named_parameters())["bias"].copy_(old["decoder.branch.0.bias"])
-    _add_channels(networks, pixels, lambdas)
+    _add_channels(networks, channels, pixels, recipe)
 
 
 def _copy(
@@ -144,20 +197,22 @@ def _copy(
                 tensor[: len(value)] = value
 
 
-def _add_channels(networks: DyadicNetworks, pixels: Tensor, lambdas: Sequence[float]) -> None:
+def _add_channels(networks: DyadicNetworks, known: int, pixels: Tensor, recipe: TransformRecipe) -> None:
+    """known: how many channels there are already."""
+    lambdas = recipe.lambdas
     c = networks.shape.channels
-    quality = (len(lambdas) - 1) * math.log(FIRST_LAMBDA / lambdas[0]) / math.log(lambdas[-1] / lambdas[0])
+    quality = (len(lambdas) - 1) * math.log(recipe.first_lambda / lambdas[0]) / math.log(lambdas[-1] / lambdas[0])
     weights = anchor_weights(torch.full((len(pixels),), quality), len(lambdas))
     latents = networks.encoder(pixels)
-    latents[:, FIRST_CHANNELS:] = 0
+    latents[:, known:] = 0
     left = _blocks(pixels - networks.decoder(latents.round(), weights))
     _, vectors = torch.linalg.eigh(left.T @ left)
-    basis = vectors.flip(1)[:, : c - FIRST_CHANNELS]
+    basis = vectors.flip(1)[:, : c - known]
     coefficients = _blocks(pixels) @ basis * LATENTS_A_UNIT
-    gram = coefficients.T @ coefficients + 1e-3 * torch.eye(c - FIRST_CHANNELS)
+    gram = coefficients.T @ coefficients + 1e-3 * torch.eye(c - known)
     back = torch.linalg.solve(gram, coefficients.T @ left)
-    networks.encoder.linear.weight[FIRST_CHANNELS:] = (basis.T * LATENTS_A_UNIT).float().reshape(-1, 3, BLOCK, BLOCK)
-    networks.decoder.linear.weight[FIRST_CHANNELS:] = back.float().reshape(-1, 3, BLOCK, BLOCK)
+    networks.encoder.linear.weight[known:] = (basis.T * LATENTS_A_UNIT).float().reshape(-1, 3, BLOCK, BLOCK)
+    networks.decoder.linear.weight[known:] = back.float().reshape(-1, 3, BLOCK, BLOCK)
 
 
 def _blocks(pixels: Tensor) -> Tensor:
@@ -197,38 +252,42 @@ def transform_loss(
     mse = (shown - pixels).square().mean((1, 2, 3)) * 255.0**2
     share = torch.cat([torch.full((n,), recipe.intra_weight), torch.full((n,), 1 - recipe.intra_weight)]).to(bits)
     # Over the square root of lambda, so that every rate pulls about as hard as the others.
-    total = ((2 * share * bits + rate_lambda * mse) / rate_lambda.sqrt()).mean() * math.sqrt(FIRST_LAMBDA)
+    total = ((2 * share * bits + rate_lambda * mse) / rate_lambda.sqrt()).mean() * math.sqrt(recipe.first_lambda)
     return TransformLoss(total=total, intra_bpp=bits[:n].mean(), inter_bpp=bits[n:].mean(), mse=mse.mean())
 
 
 def train(
     recipe: TransformRecipe,
-    shape: DyadicShape,
+    packed: PackedFrames,
     output: Path,
     *,
     resume: bool,
-    progress: Progress | None = None,
-    start: Path | None = None,
+    start: ModelFiles | None = None,
 ) -> DyadicNetworks:
-    """Run (or go on with) a training; returns the averaged pixel networks. See `loop.run_loop` for what goes to
-    `output`. start: a second codec to begin with instead of the recipe's first one.
+    """Run (or go on with) a training; returns the averaged networks of the codec. See `loop.run_loop` for what goes to
+    `output`. start: a second codec to begin with instead of the recipe's first one; its gain is then written as well.
     """
     device = prepare(recipe)
-    packed = PackedFrames(Path(recipe.frames), progress)
     batches, held_out = (
         PairBatches(
             packed, side=recipe.side, batch=recipe.batch, photos=recipe.photos, zoom=recipe.zoom, held_out=held_out
         )
         for held_out in (False, True)
     )
-    networks = TransformNetworks(shape)
+    networks = placed(grown(recipe, batches) if start is None else taken_over(start), device)
+    objective = _objective(recipe, batches, held_out, device)
     if start is None:
-        rng = np.random.default_rng(recipe.seed)
-        pixels = torch.cat([batches.draw(rng)[0] for _ in range(40)])
-        start_from_first(networks.codec, Path(recipe.first), pixels, recipe.lambdas)
+        trained = run_loop(networks, objective, recipe, output, resume=resume, average_decay=recipe.average)
     else:
-        start_from_second(networks.codec, start)
-    placed(networks, device)
+        trained = fine_tune(
+            networks, objective, recipe, output, resume=resume, start=start, average_decay=recipe.average
+        )
+    return trained.codec
+
+
+def _objective(
+    recipe: TransformRecipe, batches: PairBatches, held_out: PairBatches, device: torch.device
+) -> Objective[TransformNetworks]:
     last = len(recipe.lambdas) - 1
 
     def batch(networks: TransformNetworks, step: int) -> Values:
@@ -239,40 +298,46 @@ def train(
         )
         return loss.total, loss.intra_bpp, loss.inter_bpp, psnr_of(loss.mse)
 
-    trained = run_loop(
-        networks,
-        Objective(
-            columns=("loss", "intra_bpp", "inter_bpp", "psnr_db"),
-            batch=batch,
-            validation=lambda networks: validate(networks, held_out, recipe, device),
-            rate=lambda step: scheduled_rate(
-                step,
-                peak=recipe.learning_rate,
-                steps=recipe.steps,
-                warmup_steps=recipe.warmup_steps,
-                floor=0.01,
-                fall_from=recipe.warmup_steps,
-            ),
+    return Objective(
+        columns=("loss", "intra_bpp", "inter_bpp", "psnr_db"),
+        batch=batch,
+        validation=lambda networks: validate(networks, held_out, recipe, device),
+        rate=lambda step: scheduled_rate(
+            step,
+            peak=recipe.learning_rate,
+            steps=recipe.steps,
+            warmup_steps=recipe.warmup_steps,
+            floor=0.01,
+            fall_from=recipe.warmup_steps,
         ),
-        recipe,
-        output,
-        resume=resume,
-        average_decay=recipe.average,
     )
-    return trained.codec
 
 
-@torch.no_grad()
-def start_from_second(networks: DyadicNetworks, folder: Path) -> None:
-    """Take over the pixel networks and gains of an exported second codec. Raises InputError for other widths."""
-    known = ModelFiles.read(folder).torch()
-    for name, tensor in networks.state_dict().items():
-        if name.startswith(("encoder.", "decoder.")):
-            if name not in known or known[name].shape != tensor.shape:
-                raise InputError(f"{folder}: not a codec of this shape ({name})")
-            tensor.copy_(known[name])
-    for gains, name in ((networks.gains.up, "levels.up"), (networks.gains.down, "levels.down")):
-        gains.at.copy_(known[name][::LEVELS_AN_ANCHOR].log())
+def read_first(recipe: TransformRecipe) -> ModelFiles:
+    """The first codec that a recipe names. Raises InputError when it names none, or another model."""
+    if not recipe.first:
+        raise InputError(
+            "[dyadic] needs `first`, the folder of a first codec to start from (or --from, with that of a second)"
+        )
+    return read_start(Path(recipe.first), kind="codec", family="temporal")
+
+
+def grown(recipe: TransformRecipe, batches: PairBatches) -> TransformNetworks:
+    """Networks to train that know what the recipe's first codec knows."""
+    first = read_first(recipe)
+    shape = shape_after(shape_of_first(first.decode), recipe)
+    networks = TransformNetworks(DyadicNetworks(shape), StandIn(shape))
+    rng = np.random.default_rng(recipe.seed)
+    pixels = torch.cat([batches.draw(rng)[0] for _ in range(40)])
+    start_from_first(networks.codec, first, pixels, recipe)
+    return networks
+
+
+def taken_over(start: ModelFiles) -> TransformNetworks:
+    """Networks to train that are those of an exported second codec. Raises InputError when its weights do not fit."""
+    codec = DyadicNetworks(shape_of(start.decode))
+    load_found(codec, networks_state(start), start.folder)
+    return TransformNetworks(codec, OwnPrediction(codec.prediction))
 
 
 def validate(

@@ -1,0 +1,108 @@
+"""The second codec's decoder, fine-tuned on what the writer chose.
+
+The pixel networks are trained on the nearest integers, the writer takes others where they cost fewer bits
+(`models.dyadic_writer`): its latents are a little quieter than those that the decoder knows. Only the decoder changes
+here, so no byte of any chunk does.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from vsearch.models.dyadic import DyadicCodec
+from vsearch.models.dyadic_layers import LEVELS_AN_ANCHOR, DyadicNetworks, anchor_weights
+from vsearch.training.checkpoints import Average
+from vsearch.training.chunks import as_pixels
+from vsearch.training.loop import scheduled_rate
+
+LOSS_SCALE = math.sqrt(0.0015)  # of no consequence but for what the log says
+Batch = tuple[Tensor, Tensor, Tensor]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Picture:
+    """One frame as it was and as it was written. values: (C, h, w) int16; frame: (3, H, W) uint8."""
+
+    values: NDArray[np.int16]
+    frame: NDArray[np.uint8]
+    level: int
+
+
+def written(codec: DyadicCodec, chunks: Iterable[tuple[NDArray[np.uint8], int]]) -> list[list[Picture]]:
+    """Pictures of chunks (frames, level), those of one size together."""
+    sizes: dict[tuple[int, ...], list[Picture]] = {}
+    for frames, level in chunks:
+        values = codec.encode(frames, level=level).values
+        pictures = [Picture(v, f, level) for v, f in zip(values, frames, strict=True)]
+        sizes.setdefault(frames.shape[2:], []).extend(pictures)
+    return list(sizes.values())
+
+
+def draw(pictures: Sequence[Sequence[Picture]], batch: int, rng: np.random.Generator) -> Batch:
+    """Latents, pixels and levels of a random batch of one size."""
+    counts = np.array([len(alike) for alike in pictures], np.float64)
+    alike = pictures[int(rng.choice(len(pictures), p=counts / counts.sum()))]
+    taken = [alike[i] for i in rng.integers(len(alike), size=batch)]
+    return (
+        torch.from_numpy(np.stack([p.values for p in taken])).float(),
+        as_pixels(np.stack([p.frame for p in taken])),
+        torch.tensor([p.level for p in taken]),
+    )
+
+
+def decoder_loss(networks: DyadicNetworks, batch: Batch, lambdas: Sequence[float]) -> Tensor:
+    """Squared error times the square root of each rate's lambda, so that every rate pulls about as hard."""
+    values, pixels, level = batch
+    weights = anchor_weights(level.float() / LEVELS_AN_ANCHOR, networks.shape.anchors)
+    rate_lambda = torch.exp(weights @ torch.tensor(lambdas).log())
+    with torch.no_grad():
+        down = networks.gains(weights)[1]
+    shown = networks.decoder((values * down).contiguous(memory_format=torch.channels_last), weights)
+    mse = (shown - pixels).square().mean((1, 2, 3)) * 255.0**2
+    loss: Tensor = (mse * rate_lambda.sqrt()).mean() * LOSS_SCALE
+    return loss
+
+
+def polish_decoder(
+    networks: DyadicNetworks,
+    pictures: Sequence[Sequence[Picture]],
+    lambdas: Sequence[float],
+    *,
+    steps: int,
+    seed: int,
+    precision: str,
+    learning_rate: float = 2e-4,
+    batch: int = 6,
+) -> Iterator[tuple[int, float]]:
+    """Train the decoder; yields (step, mean loss over the last hundred steps). At the end it has its averaged weights.
+
+    precision: of the decoder's network, float32 or bfloat16, as in `loop`.
+    """
+    decoder = networks.decoder.requires_grad_(True)
+    average = Average(decoder)
+    optimiser = torch.optim.AdamW(decoder.parameters(), lr=learning_rate, betas=(0.9, 0.98), weight_decay=0.0)
+    total = 0.0
+    for step in range(steps):
+        for group in optimiser.param_groups:
+            group["lr"] = scheduled_rate(step, peak=learning_rate, steps=steps, warmup_steps=100, floor=0.01)
+        examples = draw(pictures, batch, np.random.default_rng([seed, step]))
+        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
+            loss = decoder_loss(networks, examples, lambdas)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(decoder.parameters(), 1.0)
+        optimiser.step()
+        average.update(step)
+        total += float(loss.detach())
+        if (step + 1) % 100 == 0:
+            yield step + 1, total / 100
+            total = 0.0
+    decoder.load_state_dict(average.network.state_dict())
+    decoder.requires_grad_(False)
