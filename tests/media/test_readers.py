@@ -50,29 +50,29 @@ def frames_of(path: Path, reader: str, size: tuple[int, int], **config: object) 
 def test_readers_agree_about_times_and_pictures(tmp_path: Path, case: str, suffix: str, reader: str) -> None:
     if suffix == "mkv" and case == "rotated":
         pytest.skip("the muxer writes no display matrix here")
-    path = write_stream(tmp_path / f"v.{suffix}", scene_frames(1, 12, (144, 256)), **CASES[case])  # type: ignore[arg-type]
-    reference = frames_of(path, "pyav", (144, 256))
-    found = frames_of(path, reader, (144, 256))
+    path = write_stream(tmp_path / f"v.{suffix}", scene_frames(1, 12, (256, 256)), **CASES[case])  # type: ignore[arg-type]
+    reference = frames_of(path, "pyav", (256, 256))
+    found = frames_of(path, reader, (256, 256))
     assert [pts for pts, _ in found] == [pts for pts, _ in reference]
     for (_, picture), (_, expected) in zip(found, reference, strict=True):
-        assert picture.shape == (3, 144, 256)
+        assert picture.shape == (3, 256, 256)
         assert np.abs(picture.astype(int) - expected).mean() < TOLERANCE
 
 
 def test_each_frame_is_the_one_its_time_says(tmp_path: Path, reader: str) -> None:
-    path = write_stream(tmp_path / "n.mp4", counting_frames(30), options={"bf": "2", "g": "7"})
-    found = frames_of(path, reader, (64, 96))
+    path = write_stream(tmp_path / "n.mp4", counting_frames(30, (64, 256)), options={"bf": "2", "g": "7"})
+    found = frames_of(path, reader, (64, 256))
     assert [counted(picture) for _, picture in found] == list(range(30))
 
 
 def test_ranges_and_key_frames_mean_the_same(tmp_path: Path, reader: str) -> None:
-    path = write_stream(tmp_path / "n.mp4", counting_frames(60), options={"g": "10", "sc_threshold": "0"})
-    assert [counted(p) for _, p in frames_of(path, reader, (64, 96), start_s=1.0, end_s=1.2)] == [25, 26, 27, 28, 29]
-    keys = frames_of(path, reader, (64, 96), sampling="keyframes")
+    path = write_stream(tmp_path / "n.mp4", counting_frames(60, (64, 256)), options={"g": "10", "sc_threshold": "0"})
+    assert [counted(p) for _, p in frames_of(path, reader, (64, 256), start_s=1.0, end_s=1.2)] == [25, 26, 27, 28, 29]
+    keys = frames_of(path, reader, (64, 256), sampling="keyframes")
     assert [counted(p) for _, p in keys] == list(range(0, 60, 10))
 
 
 def test_decord_leaves_what_it_cannot_do_to_pyav(tmp_path: Path) -> None:
     path = write_stream(tmp_path / "v.avi", counting_frames(5), codec="mpeg4")
     with pytest.raises(MediaError, match="pyav"):
-        frames_of(path, "decord", (64, 96))
+        frames_of(path, "decord", (64, 256))

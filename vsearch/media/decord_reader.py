@@ -29,6 +29,9 @@ from vsearch.media.source import SourceFile
 from vsearch.records import MediaInfo
 
 _CONTAINERS = ("mov", "matroska")  # those with exact packet times and no surprises
+# FFmpeg pads rows to what the processor likes, up to 128 bytes with AVX-512; decord 3.4 takes their length by the width
+# for the number of channels, which comes out as 4 for some narrow pictures (96 and 144 pixels, for instance).
+_NARROW = 256
 _TOLERANCE_S = 1e-3
 
 
@@ -51,8 +54,8 @@ class DecordReader:
     """One forward pass over `source`. See `base.Reader`.
 
     Raises NoVideoError and MediaError as PyAvReader does, and MediaError for files that are left to PyAV: image files,
-    HDR, other containers than MP4 and Matroska, large pictures without a stated matrix (decord takes BT.601), names
-    that are no UTF-8, and files whose frames or times decord counts differently from the container.
+    HDR, other containers than MP4 and Matroska, large pictures without a stated matrix (decord takes BT.601), narrow
+    ones, names that are no UTF-8, and files whose frames or times decord counts differently from the container.
     """
 
     name = "decord"
@@ -85,6 +88,9 @@ class DecordReader:
             raise self._left_to_pyav("decord gives no HDR pictures")
         if info.mirrored:
             raise self._left_to_pyav("decord does not mirror pictures")
+        width = info.height if info.rotation in (90, 270) else info.width
+        if width < _NARROW:
+            raise self._left_to_pyav("decord may misread pictures as narrow as these")
         if info.color_space is None and guessed_matrix(info.width, info.height) != Colorspace.ITU601:
             raise self._left_to_pyav("its colour matrix is not stated")
 
