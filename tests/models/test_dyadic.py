@@ -17,14 +17,14 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tests.models.small_dyadic import SMALL, TIERS, small_dyadic, small_networks
-from vsearch.bitstream import read_chunk, write_chunk, write_varints
+from vsearch.bitstream import read_chunk, write_chunk, write_varints, zigzag
 from vsearch.errors import InputError, LatentError
 from vsearch.models.dyadic import DyadicCodec
 from vsearch.models.dyadic_layers import LEVELS, anchor_weights
-from vsearch.models.dyadic_reader import Rate, read_entries
+from vsearch.models.dyadic_reader import Rate, join_payload, read_entries
 from vsearch.models.entropy import GUARD, MEAN_STEPS
 from vsearch.models.exact import ExactPrediction, Floats, Grid
-from vsearch.models.motion import FLAGS, PREDICTION_STEPS, UNMOVED
+from vsearch.models.motion import FLAGS, PREDICTION_STEPS, UNMOVED, Maps, all_blocks, blocks_at
 from vsearch.models.order import rounds
 from vsearch.records import Latents
 from vsearch.training.dyadic import export_dyadic
@@ -305,6 +305,61 @@ def test_noise_with_a_good_checksum_is_an_error_or_latents_never_a_crash(codec: 
     corrections = rng.integers(0, 256, int(rng.integers(0, 12)), dtype=np.uint8).tobytes()
     with contextlib.suppress(LatentError):
         codec.unpack(write_chunk(replace(chunk, payload=bytes(payload), corrections=corrections)))
+
+
+def test_a_palette_that_no_block_uses_is_read(codec: DyadicCodec) -> None:
+    palettes = write_varints([0, 2, 4 * zigzag(-1), zigzag(3), zigzag(5)])
+    chunk = read_chunk(codec.pack(random_latents(codec, 1, frames=2)))
+    for words in (bytes(40), bytes(range(40))):
+        forged = replace(chunk, corrections=b"", payload=join_payload(20, palettes, words))
+        with contextlib.suppress(LatentError):
+            assert codec.unpack(write_chunk(forged)).values.shape == (2, SMALL.channels, 4, 3)
+
+
+def test_latents_that_were_changed_are_packed_anew(codec: DyadicCodec) -> None:
+    latents = codec.encode(moving(1, 5))
+    fewer = replace(latents, values=latents.values[:2])
+    assert np.array_equal(codec.unpack(codec.pack(fewer)).values, latents.values[:2])
+    assert codec.unpack(codec.pack(replace(latents, level=3))).level == 3
+    with pytest.raises(ValueError, match="read-only"):
+        latents.values[0] = 0
+
+
+def test_what_no_chunk_can_hold_is_refused_before_it_is_written_or_read(codec: DyadicCodec) -> None:
+    latents = random_latents(codec, 1)
+    with pytest.raises(LatentError, match="1023"):
+        codec.pack(replace(latents, values=np.full_like(latents.values, 1500)))
+    with pytest.raises(LatentError, match="levels"):
+        codec.decode(replace(latents, level=99))
+    with pytest.raises(InputError, match="multiples of 16"):
+        codec.encode(np.zeros((0, 3, 17, 32), np.uint8))
+    assert codec.encode(np.zeros((0, 3, 32, 48), np.uint8)).values.shape == (0, SMALL.channels, 2, 3)
+    huge = replace(read_chunk(codec.pack(latents)), shape=(32, SMALL.channels, 100, 100))
+    with pytest.raises(LatentError, match="large"):
+        codec.unpack(write_chunk(huge))
+
+
+def test_linear_maps_are_the_same_integers_in_any_order_of_summation() -> None:
+    rng = np.random.default_rng(3)
+    maps = Maps(rng.normal(0, 3, (16, 384)).astype(np.float32), rng.normal(0, 0.05, (384, 16)).astype(np.float32))
+    latents = rng.integers(-1023, 1024, (3, 4, 5, 16)).astype(np.int16)
+    exact = np.clip(latents, -127, 127).reshape(-1, 16).astype(np.int64) @ maps.synthesis.astype(np.int64)
+    blocks = np.clip((exact + 32) >> 6, -128, 127)
+    proxies = maps.proxies(latents)
+    for dy, dx in ((0, 0), (-5, 7), (32, -31)):
+        everywhere = [all_blocks(proxy, (4, 5), dy, dx) for proxy in proxies]
+        rows, columns = (x.ravel() for x in np.mgrid[:4, :5])
+        shifts = np.tile([dy, dx], (20, 1))
+        assert np.array_equal(blocks_at(proxies[:1], np.zeros(20, np.intp), rows, columns, shifts), everywhere[0])
+        if dy == dx == 0:
+            assert np.array_equal(np.concatenate(everywhere), blocks)
+    bits = maps._shifts + 3
+    sums = blocks.astype(np.int64) @ maps.analysis.astype(np.int64)
+    assert np.array_equal(maps.predict(blocks.astype(np.float32), None), (sums + (1 << (bits - 4))) >> (bits - 3))
+    permuted = np.zeros(sums.shape, np.float32)
+    for i in rng.permutation(384):
+        permuted += blocks[:, i : i + 1].astype(np.float32) * maps.analysis[i]
+    assert np.array_equal(permuted, sums)
 
 
 def test_latents_of_other_weights_and_unknown_levels_are_refused(tmp_path: Path) -> None:

@@ -27,7 +27,8 @@ from vsearch.training.codec import CodecRecipe, train
 from vsearch.training.finetune import read_gain
 
 ROOT = Path(__file__).resolve().parents[2]
-SHIPPED = ROOT / "vsearch" / "models" / "shipped" / "codec"
+FIRST = ROOT / "tests" / "data" / "temporal-1" / "model"
+SHIPPED_HEAD = ROOT / "vsearch" / "models" / "shipped" / "head"
 
 
 @pytest.fixture(autouse=True)
@@ -97,13 +98,13 @@ def test_a_training_that_is_killed_again_and_again_ends_with_the_same_weights(pa
 
 def test_a_codec_is_trained_further_and_its_gain_is_told(pack: Path, tmp_path: Path) -> None:
     recipe = write_recipe(tmp_path, pack, steps=2, learning_rate=1e-5, warmup_steps=1)
-    outcome = vsearch("train", "codec", "--config", recipe, "-o", tmp_path / "own", "--from", SHIPPED)
+    outcome = vsearch("train", "codec", "--config", recipe, "-o", tmp_path / "own", "--from", FIRST)
     assert outcome.status == 0, outcome.err
     assert [line.split()[0] for line in outcome.out.splitlines()] == [
         "held-out", "loss", "intra_bpp", "inter_bpp", "psnr_db"
     ]  # fmt: skip
     gain = read_gain(tmp_path / "own")
-    assert gain.began_with == ModelFiles.read(SHIPPED).model_id
+    assert gain.began_with == ModelFiles.read(FIRST).model_id
     assert gain.before.keys() == gain.after.keys() == {"loss", "intra_bpp", "inter_bpp", "psnr_db"}
     assert gain.after["psnr_db"] == pytest.approx(gain.before["psnr_db"], abs=0.5)
     assert gain.after != gain.before
@@ -113,14 +114,14 @@ def test_a_codec_is_trained_further_and_its_gain_is_told(pack: Path, tmp_path: P
 
 
 def test_a_model_that_does_not_fit_is_an_error_that_names_the_weights(pack: Path, tmp_path: Path) -> None:
-    files = ModelFiles.read(SHIPPED)
+    files = ModelFiles.read(FIRST)
     tensors = files.numpy()
     tensors["encoder.surplus"] = tensors.pop("encoder.linear.bias")
     other = tmp_path / "other"
     write_model(other, kind="codec", family="temporal", decode=files.decode, training={}, tensors=tensors)
     with pytest.raises(InputError, match=r"missing encoder\.linear\.bias; unexpected encoder\.surplus"):
         train_codec(write_recipe(tmp_path, pack), tmp_path / "run", start=other)
-    head = SHIPPED.with_name("head")
+    head = SHIPPED_HEAD
     with pytest.raises(InputError, match="a head of family gem"):
         train_codec(write_recipe(tmp_path, pack), tmp_path / "run", start=head)
     with pytest.raises(InputError, match="not a model folder"):

@@ -9,7 +9,7 @@ describes every byte.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
 from types import MappingProxyType
@@ -40,13 +40,24 @@ from vsearch.records import CHUNK_FRAMES, Latents
 
 CODEC_ID = 2
 BATCH = 8  # frames a network call; every call is padded to it
+MAX_BLOCKS = 8192  # of 16x16 pixels in a frame: what is larger is no preview, and a chunk of it no honest one
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class CodedLatents(Latents):
-    """Latents as the writer chose them, with the chunk that it made of them on the way."""
+    """Latents as the writer chose them, with the chunk that it made of them on the way. Copies with other values do not
+    inherit it.
+    """
 
-    chunk: bytes = b""
+    chunk: bytes = field(default=b"", init=False)
+
+    @classmethod
+    def of(cls, latents: Latents, chunk: bytes) -> CodedLatents:
+        """The values are locked, so that the chunk stays theirs."""
+        latents.values.flags.writeable = False
+        coded = cls(latents.values, latents.codec_id, latents.model_id, latents.level)
+        object.__setattr__(coded, "chunk", chunk)
+        return coded
 
 
 class DyadicCodec:
@@ -115,8 +126,7 @@ class DyadicCodec:
 
     def analyse(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Latents before gain and rounding, (T, h, w, C), of frames (T, 3, H, W) uint8 RGB. Raises InputError."""
-        if frames.ndim != 4 or frames.shape[1] != 3 or frames.shape[2] % BLOCK or frames.shape[3] % BLOCK:
-            raise InputError(f"frames must be (T, 3, H, W) with H and W multiples of {BLOCK}, not {frames.shape}")
+        _check_frames(frames)
         t, _, height, width = frames.shape
         out = np.empty((t, height // BLOCK, width // BLOCK, self.shape.channels), np.float32)
         with torch.inference_mode(), self._precision():
@@ -136,20 +146,18 @@ class DyadicCodec:
         level = self.tiers["default"] if level is None else level
         if not 0 <= level < LEVELS or effort not in EFFORTS:
             raise InputError(f"level must be 0 to {LEVELS - 1} and effort one of {', '.join(EFFORTS)}")
+        _check_frames(frames)
         rate = self.rate(level)
         coded = []
         for start in range(0, len(frames), CHUNK_FRAMES):
             group = frames[start : start + CHUNK_FRAMES]
             wanted = np.clip(self.analyse(group) * self.up(level), -LATENT_LIMIT, LATENT_LIMIT)
             coded.append(write_pictures(wanted, group, rate, EFFORTS[effort], prefix=self._prefix))
-        values = [np.ascontiguousarray(c.values.transpose(0, 3, 1, 2)) for c in coded]
-        return CodedLatents(
-            values=np.concatenate(values) if values else np.zeros((0, self.shape.channels, 1, 1), np.int16),
-            codec_id=CODEC_ID,
-            model_id=self.model_id,
-            level=level,
-            chunk=coded[0].chunk if len(coded) == 1 else b"",
-        )
+        parts = [np.ascontiguousarray(c.values.transpose(0, 3, 1, 2)) for c in coded]
+        size = frames.shape[2] // BLOCK, frames.shape[3] // BLOCK
+        values = np.concatenate(parts) if parts else np.zeros((0, self.shape.channels, *size), np.int16)
+        latents = Latents(values=values, codec_id=CODEC_ID, model_id=self.model_id, level=level)
+        return CodedLatents.of(latents, coded[0].chunk if len(coded) == 1 else b"")
 
     def up(self, level: int) -> NDArray[np.float32]:
         """(C,): what latents are multiplied by before they are rounded."""
@@ -169,7 +177,9 @@ class DyadicCodec:
         with torch.inference_mode(), self._precision():
             for start in range(0, t, BATCH):
                 # Not padded: what a picture's last bit is decides nothing.
-                batch = torch.from_numpy(latents.values[start : start + BATCH]).to(self._device).float() * down
+                batch = (
+                    torch.from_numpy(latents.values[start : start + BATCH].astype(np.float32)).to(self._device) * down
+                )
                 pixels = self._decoder(batch.contiguous(memory_format=torch.channels_last), weights)
                 rgb = ((pixels + 0.5) * 255.0).round_().clamp_(0, 255).to(torch.uint8)
                 out[start : start + BATCH] = rgb.contiguous().cpu().numpy()
@@ -199,12 +209,16 @@ class DyadicCodec:
                 f"latents of model {latents.model_id[:12]} cannot be decoded with model {self.model_id[:12]}; "
                 "the library's models/ folder must hold the weights that it was written with"
             )
+        if not 0 <= latents.level < LEVELS:
+            raise LatentError(f"latents of level {latents.level}; there are {LEVELS} levels")
 
     def pack(self, latents: Latents) -> bytes:
         """A chunk of 1 to 32 frames. Raises LatentError for other weights' latents or too many frames."""
         self._check(latents)
         if not 1 <= len(latents) <= CHUNK_FRAMES:
             raise LatentError(f"a chunk holds 1 to {CHUNK_FRAMES} frames, not {len(latents)}")
+        if np.abs(latents.values.astype(np.int32)).max() > LATENT_LIMIT or latents.values[0, 0].size > MAX_BLOCKS:
+            raise LatentError(f"a chunk holds latents up to {LATENT_LIMIT} of at most {MAX_BLOCKS} blocks a frame")
         if isinstance(latents, CodedLatents) and latents.chunk:
             return latents.chunk
         values = np.ascontiguousarray(latents.values.transpose(0, 2, 3, 1))
@@ -232,7 +246,16 @@ class DyadicCodec:
             raise LatentError(f"a chunk of codec {chunk.codec_id} cannot be read by codec {CODEC_ID}")
         if chunk.model_prefix != self._prefix or chunk.shape[1] != self.shape.channels:
             raise LatentError("a chunk was written with other weights than those given to read it")
+        if chunk.shape[2] * chunk.shape[3] > MAX_BLOCKS:
+            raise LatentError("a chunk of pictures too large to be previews: the library is damaged there")
         return chunk
+
+
+def _check_frames(frames: NDArray[np.uint8]) -> None:
+    if frames.ndim != 4 or frames.shape[1] != 3 or frames.shape[2] % BLOCK or frames.shape[3] % BLOCK:
+        raise InputError(f"frames must be (T, 3, H, W) with H and W multiples of {BLOCK}, not {frames.shape}")
+    if frames.shape[2] * frames.shape[3] > MAX_BLOCKS * BLOCK**2:
+        raise InputError(f"frames of {frames.shape[3]}x{frames.shape[2]} are too large: at most {MAX_BLOCKS} blocks")
 
 
 def _tiers(search: Mapping[str, Any]) -> dict[str, int]:

@@ -31,7 +31,7 @@ from vsearch.models.motion import (
 from vsearch.models.order import Turn, rounds
 
 Integers = NDArray[np.int64]
-LOCKSTEP_FRAMES = 64  # frames a network call at most: their features fit the caches
+LOCKSTEP_BLOCKS = 64 * 144  # blocks a network call at most: their features fit the caches
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,8 +82,20 @@ class Choices:
         self._predicted = np.clip(np.stack([p.values for p in predictions]), -limit, limit)
         flags = np.stack([p.flags for p in predictions])
         self._unmoved = flags[..., UNMOVED] > 0
+        self._held = np.stack([p.held for p in predictions])
         self._features = network.begin(self._grid, self._predicted, flags)
         self._known = -1
+
+    def hold(self, number: int, means: NDArray[np.int32], scales: NDArray[np.int32]) -> NDArray[np.bool_]:
+        """Put the predictions themselves, as certain, in place of the indices of held blocks; which: (n, positions)."""
+        plan = self._network.plans[number]
+        where = plan.where(*self.latents.shape[1:3])
+        held = self._held[:, where]
+        if held.any():
+            limit = LATENT_LIMIT * MEAN_STEPS
+            means[held] = np.clip(self._predicted[:, where][held][:, plan.channels], -limit, limit)
+            scales[held] = 0
+        return held
 
     def unrounded(self, number: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Means and scales of step `number` where it codes, before they are rounded to indices: (n, positions, out)
@@ -125,8 +137,8 @@ def nearest(mean_index: NDArray[np.int32]) -> NDArray[np.int32]:
 
 
 def write_entries(guesses: Sequence[tuple[Turn, Guess]]) -> bytes:
-    """The palettes of all frames in the order of their turns: 0 where the only entry is the frame before (else the
-    frame after), unshifted, everywhere; else 1 + the number of entries, and the entries.
+    """The palettes of all frames in the order of their turns: 0 where every block is held from the frame before; else
+    1 + the number of entries, and the entries.
     """
     numbers: list[int] = []
     for turn, guess in guesses:
@@ -137,14 +149,14 @@ def write_entries(guesses: Sequence[tuple[Turn, Guess]]) -> bytes:
         for entry in guess.entries:
             for place, source in enumerate(entry.sources):
                 head = zigzag(source.frame - turn.frame)
-                numbers.append(head if place else 2 * head + (entry.second is not None))
+                numbers.append(head if place else 4 * head + 2 * entry.held + (entry.second is not None))
                 numbers += [zigzag(source.dy), zigzag(source.dx)]
     return write_varints(numbers)
 
 
 def plain_entry(turn: Turn) -> Entry | None:
     """What a palette written as 0 holds."""
-    return Entry(Source(turn.known[0])) if turn.known else None
+    return Entry(Source(turn.known[0]), held=True) if turn.known else None
 
 
 def is_plain(turn: Turn, guess: Guess) -> bool:
@@ -177,10 +189,9 @@ def read_entries(data: bytes, order: Sequence[Sequence[Turn]]) -> dict[int, tupl
 
 def _read_entry(numbers: Iterator[int], frame: int, known: set[int]) -> Entry:
     head = next(numbers)
-    first = _read_source(head // 2, numbers, frame, known)
-    if not head % 2:
-        return Entry(first)
-    return Entry(first, _read_source(next(numbers), numbers, frame, known))
+    first = _read_source(head // 4, numbers, frame, known)
+    second = _read_source(next(numbers), numbers, frame, known) if head % 2 else None
+    return Entry(first, second, held=bool(head & 2))
 
 
 def _read_source(head: int, numbers: Iterator[int], frame: int, known: set[int]) -> Source:
@@ -306,7 +317,8 @@ def read_chunks(chunks: Sequence[ChunkBytes], rate_of: Callable[[int], Rate]) ->
             while waiting:
                 batch = [waiting.pop()]
                 frames = len(batch[0].order[depth])
-                while waiting and frames + len(waiting[-1].order[depth]) <= LOCKSTEP_FRAMES:
+                most = LOCKSTEP_BLOCKS // batch[0].values[0, :, :, 0].size
+                while waiting and frames + len(waiting[-1].order[depth]) <= most:
                     frames += len(waiting[-1].order[depth])
                     batch.append(waiting.pop())
                 _read_round(batch, depth)
@@ -329,6 +341,7 @@ def _read_round(chunks: Sequence[_OpenChunk], depth: int) -> None:
     choices = Choices(network, predictions, latents)
     for number, plan in enumerate(network.plans):
         means, scales = indices(*choices.unrounded(number), tables.n_scales)
+        choices.hold(number, means, scales)
         where = plan.where(h, w)
         for chunk, frames, span in spans:
             for place, frame in enumerate(frames):

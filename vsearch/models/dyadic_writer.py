@@ -45,6 +45,7 @@ from vsearch.models.motion import (
     Guess,
     Prediction,
     Shorts,
+    Source,
     expected_choice,
     planes_of,
 )
@@ -56,6 +57,7 @@ EFFORTS: Mapping[str, Effort] = {"fast": Effort(shifts=0), "default": Effort(shi
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 EXCEPTION_BITS = 28.0  # what a latent costs that is not what its certain table says
 JUDGED = 64  # channels by which a block's prediction is judged
+HOLD_BITS = 12.0  # a block that changed by less than this is worth is held
 MAP_BITS = 3.0  # what it costs, about, that a block is not predicted as its neighbours are
 # What errors weigh against the training's balance, by how many rounds are still to come: frames of early rounds hand
 # theirs on to those that are predicted from them. Chosen on held-out training videos.
@@ -127,29 +129,34 @@ class ChunkWriter:
         choices = Choices(self._rate.network, predictions, latents)
         weight = ROUND_WEIGHTS[len(self._order) - 1 - depth]
         for number, plan in enumerate(self._rate.network.plans):
-            self._step(frames, plan, choices.unrounded(number), latents, weight)
+            self._step(frames, number, plan, choices, weight)
         self._values[frames] = latents
         self._known.learn(frames, latents, proxies=depth + 1 < len(self._order))
 
     def _step(
         self,
         frames: Sequence[int],
+        number: int,
         plan: StepPlan,
-        unrounded: tuple[NDArray[np.float64], NDArray[np.float64]],
-        latents: Shorts,
+        choices: Choices,
         weight: float,
     ) -> None:
         """Choose and write one step of the frames of one round."""
-        h, w = latents.shape[1:3]
+        h, w = self._size[1:3]
         where = plan.where(h, w)
         wanted = self._wanted[frames][:, where][..., plan.channels]
+        unrounded = choices.unrounded(number)
         means, scales = indices(*unrounded, self._rate.tables.n_scales)
+        held = choices.hold(number, means, scales)
         limited = np.clip(unrounded[1], 0, self._rate.tables.n_scales - 1)
         near = [near_boundary(unrounded[0]), near_boundary(limited)]
+        for one in near:
+            one[held] = False
         if self._free:
             values = chosen(wanted, means, scales, self._rate.tables, weight * self._rate.weights[plan.channels])
         else:
             values = wanted.astype(np.int32)
+        values[held] = nearest(means[held])
         exceptions = (scales == 0) & (values != nearest(means))
         if exceptions.any():
             scales[exceptions] = scale_for(np.abs(values - nearest(means))[exceptions])
@@ -161,17 +168,20 @@ class ChunkWriter:
                 self._corrections.append(Correction(int(position), is_scale, int(index[f, p, k])))
         coded = scales > 0
         self._coder.write(values[coded].astype(np.int64), means[coded].astype(np.int64), scales[coded].astype(np.int64))
-        latents[:, :, :, plan.channels][:, where] = values
+        choices.latents[:, :, :, plan.channels][:, where] = values
 
     def _guess(self, turn: Turn) -> Guess:
         """The entry that leaves each block least to code."""
         _, h, w, _ = self._size
         entries = self._entries[turn.frame]
         wanted = self._wanted[turn.frame]
+        limit = HOLD_BITS if self._free else 0.0
         predicted = self._known.predict_all(entries, (h, w), channels=JUDGED)
         differences = wanted[None, ..., :JUDGED] - predicted * np.float32(1 / PREDICTION_STEPS)
         costs = np.concatenate([_leftover(wanted[None, ..., :JUDGED]), _leftover(differences)])
-        choice = smooth(costs)
+        holding = [np.where(self._changed(turn.frame, known) <= limit, -1.0, np.inf) for known in turn.known]
+        entries = *entries, *(Entry(Source(known), held=True) for known in turn.known)
+        choice = smooth(np.stack([*costs, *holding]))
         used = np.unique(choice[choice > 0])
         numbers = np.zeros(len(entries) + 1, np.uint8)
         numbers[used] = np.arange(1, len(used) + 1)
@@ -180,6 +190,11 @@ class ChunkWriter:
         if plain is not None and not len(used):
             guess = Guess((plain,), guess.choice)
         return guess
+
+    def _changed(self, frame: int, known: int) -> NDArray[np.float32]:
+        """What each block changed since a known frame, as the bits that such an error is worth, (h, w)."""
+        difference = self._wanted[frame] - self._wanted[known]
+        return np.asarray(np.square(difference) @ self._rate.weights, np.float32)
 
 
 def _leftover(difference: NDArray[np.floating]) -> NDArray[np.float32]:

@@ -48,10 +48,13 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One way to predict a block: from one source, or from the mean of two."""
+    """One way to predict a block: from one source, or from the mean of two. held: the block is what its prediction
+    says, and nothing more is coded of it.
+    """
 
     first: Source
     second: Source | None = None
+    held: bool = False
 
     @property
     def sources(self) -> tuple[Source, ...]:
@@ -64,6 +67,11 @@ class Guess:
 
     entries: tuple[Entry, ...]
     choice: NDArray[np.uint8]
+
+    @property
+    def held(self) -> NDArray[np.bool_]:
+        """(h, w): the blocks of which nothing is coded."""
+        return np.isin(self.choice, [number for number, entry in enumerate(self.entries, 1) if entry.held])
 
 
 class Maps:
@@ -141,7 +149,7 @@ def blocks_at(
         windows = np.lib.stride_tricks.sliding_window_view(plane, (side, side), axis=(1, 2))
         y = rows * side + (REACH + shifts[:, 0]) // scale
         x = columns * side + (REACH + shifts[:, 1]) // scale
-        out[:, start : start + side * side] = windows[which, y, x].reshape(m, -1)
+        out[:, start : start + side * side] = windows[which, y, x].reshape(m, side * side)
         start += side * side
     return out
 
@@ -151,11 +159,13 @@ class Prediction:
     """What is known of one frame's latents before they are read.
 
     values: (h, w, C) int32, in 1 / PREDICTION_STEPS; flags: (h, w, FLAGS) float64: predicted at all, from two
-    sources, how far away in time the source is (log2 of frames / 4), and whether no source is shifted.
+    sources, how far away in time the source is (log2 of frames / 4), and whether no source is shifted. held:
+    (h, w), where nothing is coded.
     """
 
     values: NDArray[np.int32]
     flags: NDArray[np.float64]
+    held: NDArray[np.bool_]
 
 
 FLAGS = 4
@@ -198,7 +208,7 @@ def predict(
         of_two = [place for place, entry in enumerate(guess.entries, 1) if entry.second is not None]
         both = np.isin(guess.choice, of_two)
         values[number, both] >>= 1
-    return [Prediction(*one) for one in zip(values, flags, strict=True)]
+    return [Prediction(v, f, guess.held) for v, f, guess in zip(values, flags, guesses, strict=True)]
 
 
 def _add_shifted(

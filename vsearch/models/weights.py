@@ -140,7 +140,10 @@ def torch_device(name: str) -> torch.device:
 
 
 def has_bfloat16(device: torch.device) -> bool:
-    """Whether a device has units for bfloat16: GPUs, and CPUs with AVX-512 BF16 (elsewhere it is emulated, slowly)."""
+    """Whether a device has units for bfloat16 (recent GPUs, CPUs with AVX-512 BF16): elsewhere it is slow."""
     import torch
 
-    return device.type == "cuda" or bool(torch.cpu._is_avx512_bf16_supported())
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    asked = getattr(torch.cpu, "_is_avx512_bf16_supported", None)  # private: without it float32 does as well
+    return asked is not None and bool(asked())
