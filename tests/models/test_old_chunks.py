@@ -19,7 +19,12 @@ def test_a_chunk_kept_from_earlier_decodes_to_the_latents_kept_with_it(chunk: Pa
     assert np.array_equal(codec.unpack(chunk.read_bytes()).values, expected)
 
 
-def test_the_first_codec_has_such_a_chunk_and_its_model_keeps_its_identity() -> None:
-    assert read_model_id(Path(__file__).parents[1] / "data" / "temporal-1" / "model") == (
-        "92d92a784a00a9ff7064d38c0c493a098b6cf4b22652ac69df44b486691e8dfd"
-    )
+@pytest.mark.parametrize(
+    ("kept", "model_id"),
+    [
+        ("temporal-1", "92d92a784a00a9ff7064d38c0c493a098b6cf4b22652ac69df44b486691e8dfd"),
+        ("dyadic-2", "f340b4a66ec964ac82f59e5a8245506243a6a6b3f737cdceb1f436c4f9223618"),
+    ],
+)
+def test_each_codec_has_such_a_chunk_and_its_model_keeps_its_identity(kept: str, model_id: str) -> None:
+    assert read_model_id(Path(__file__).parents[1] / "data" / kept / "model") == model_id
