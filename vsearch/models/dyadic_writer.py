@@ -60,7 +60,8 @@ HOLD_BITS = 12.0  # a block that changed by less than this is worth is held
 MAP_BITS = 3.0  # what it costs, about, that a block is not predicted as its neighbours are
 # What errors weigh against the training's balance, by how many rounds are still to come: frames of early rounds hand
 # theirs on to those that are predicted from them. Chosen on held-out training videos.
-ROUND_WEIGHTS = (1.6, 2.4, 3.6, 5.0, 6.4, 8.0, 8.0)
+ROUND_WEIGHTS = (1.6, 2.2, 3.0, 4.0, 5.0, 6.0, 6.0)
+ALONE_WEIGHT = 2.2  # of a frame that is a chunk by itself: about what frames of a chunk have on average
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -125,7 +126,8 @@ class ChunkWriter:
         self.predictions.update(zip(frames, predictions, strict=True))
         latents = np.zeros((len(turns), *self._values.shape[1:]), np.int16)
         choices = Choices(self._rate.network, predictions, latents)
-        weight = ROUND_WEIGHTS[len(self._order) - 1 - depth]
+        left = len(self._order) - 1 - depth
+        weight = ROUND_WEIGHTS[left] if len(self._order) > 1 else ALONE_WEIGHT
         for number, plan in enumerate(self._rate.network.plans):
             self._step(frames, number, plan, choices, weight)
         self._values[frames] = latents
