@@ -16,7 +16,7 @@ from benchmarks.codec_rates import Frames, Setting
 from benchmarks.report import Goal, Table, say, spread
 from benchmarks.score_pictures import bracket
 from benchmarks.stills import AVIF, StillCoder
-from vsearch.metrics import psnr, ssim
+from vsearch.metrics import compare_frames
 
 CHUNKS, ENCODED_CHUNKS = 32, 8  # unpacking goes side by side: many of them; encoding one after the other: fewer
 WANTED = {"encode and pack": 150.0, "with quality check": 75.0, "decode to pixels": 200.0, "unpack": 600.0}
@@ -93,15 +93,16 @@ class _Material:
     setting: Setting
     chunks: Sequence[Frames]
     packed: Sequence[bytes]
+    threads: int
     avif: StillCoder
     quality: int
 
     @classmethod
-    def of(cls, setting: Setting, chunks: Sequence[Frames]) -> _Material:
+    def of(cls, setting: Setting, chunks: Sequence[Frames], threads: int) -> _Material:
         level = setting.codec.tiers["default"]
         packed = [data for chunk in chunks for _, data in setting.chunks(chunk, level)]
         quality, avif = nearest_avif(chunks[0], sum(map(len, packed)) / sum(map(len, chunks)))
-        return cls(setting, chunks, packed, avif, quality)
+        return cls(setting, chunks, packed, threads, avif, quality)
 
     @property
     def coded(self) -> Sequence[Frames]:
@@ -116,26 +117,35 @@ class _Material:
         setting, codec = self.setting, self.setting.codec
         level, latents = codec.tiers["default"], codec.unpack_many(self.packed)
         few, many = sum(map(len, self.coded)), sum(map(len, self.chunks))
+        shares = [self.packed[number :: self.threads] for number in range(self.threads)]
+
+        def show(packed: Sequence[bytes]) -> list[Frames]:
+            return [codec.decode(one) for one in codec.unpack_many(packed)]
+
         return {
-            "encode and pack": (few, lambda: [setting.chunks(chunk, level) for chunk in self.coded]),
-            "with quality check": (few, lambda: [checked(setting, chunk, level, pool) for chunk in self.coded]),
-            "decode to pixels": (many, lambda: [codec.decode(one) for one in codec.unpack_many(self.packed)]),
-            "pixels alone": (many, lambda: [codec.decode(one) for one in latents]),
-            "unpack": (many, lambda: codec.unpack_many(self.packed)),
+            "encode and pack": (few, lambda: list(pool.map(lambda chunk: setting.chunks(chunk, level), self.coded))),
+            "with quality check": (
+                few,
+                lambda: list(pool.map(lambda chunk: checked(setting, chunk, level), self.coded)),
+            ),
+            "decode to pixels": (many, lambda: list(pool.map(show, shares))),
+            "pixels alone": (many, lambda: list(pool.map(codec.decode, latents))),
+            "unpack": (many, lambda: list(pool.map(codec.unpack_many, shares))),
             "AVIF encode": (few, lambda: self.stills(pool)),
             "AVIF decode": (few, lambda: list(pool.map(self.avif.open, files))),
         }
 
 
 def measure_speed(setting: Setting, files: Sequence[Path], *, threads: int, runs: int, n_chunks: int = CHUNKS) -> Speed:
-    """At the codec's default tier, on `threads` threads (which the codec was loaded with); median of `runs`.
+    """At the codec's default tier, `threads` chunks side by side (the codec was loaded with one thread), as stills of
+    AVIF are; median of `runs`.
 
     files: real videos; of the frames of one size that they have most of, `n_chunks` chunks are taken, the same ones
     again where there are fewer.
     """
     say("measuring speed")
     distinct = real_chunks(files, n_chunks)
-    material = _Material.of(setting, list(islice(cycle(distinct), n_chunks)))
+    material = _Material.of(setting, list(islice(cycle(distinct), n_chunks)), threads)
     with ThreadPoolExecutor(threads) as pool:
         stills = material.stills(pool)
         steps = material.steps(stills, pool)
@@ -154,13 +164,9 @@ def measure_speed(setting: Setting, files: Sequence[Path], *, threads: int, runs
     )
 
 
-def checked(setting: Setting, chunk: Frames, level: int, pool: ThreadPoolExecutor) -> list[tuple[float, float]]:
-    """A chunk, (n, 3, H, W) uint8 RGB, packed, and (PSNR, SSIM) of each frame that it decodes to."""
-    found: list[tuple[float, float]] = []
-    for latents, _ in setting.chunks(chunk, level):
-        shown = setting.codec.decode(latents)
-        found += pool.map(lambda pair: (psnr(*pair), ssim(*pair)), zip(chunk, shown, strict=True))
-    return found
+def checked(setting: Setting, chunk: Frames, level: int) -> list[Any]:
+    """Frames (n, 3, H, W) uint8 RGB, packed, and PSNR and SSIM of what they decode to; at most 32."""
+    return [compare_frames(chunk, setting.codec.decode(latents)) for latents, _ in setting.chunks(chunk, level)]
 
 
 def nearest_avif(frames: Frames, wanted_bytes: float) -> tuple[int, StillCoder]:
