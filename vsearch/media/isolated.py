@@ -121,8 +121,11 @@ class _Child:
             status = osys.exit_reason(self._process.wait(_STOP_S))
         except subprocess.TimeoutExpired:
             status = "it closed its output"
-        self._log.seek(max(0, self._log.seek(0, os.SEEK_END) - 2000))
-        lines = self._log.read().decode("utf-8", "replace").strip().splitlines()
+        try:
+            self._log.seek(max(0, self._log.seek(0, os.SEEK_END) - 2000))
+            lines = self._log.read().decode("utf-8", "replace").strip().splitlines()
+        except ValueError:  # another thread ended it and closed its log
+            return status
         return f"{status}; {lines[-1][:200]}" if lines else status
 
     def end(self, grace_s: float) -> None:
@@ -272,16 +275,17 @@ class DecodeProcess:
     def next_message(self, display: str) -> _Message:
         """The child's next message about the file that is being read. For DecodeStream."""
         while True:
-            if self._child is None:
+            child = self._child  # another thread may end it at any moment
+            if child is None:
                 raise DecoderCrashError(f"{display}: the decoding process was ended")
             try:
-                message = self._child.next(self._stall_s)
+                message = child.next(self._stall_s)
             except queue.Empty:
                 self._end_child(0)
                 text = f"{display}: the decoder made no progress for {self._stall_s:g} s and was stopped"
                 raise DecoderStallError(text) from None
             if message is None:
-                raise self.lost(display, self._child.death())
+                raise self.lost(display, child.death())
             if message[0] != wire.ALIVE:
                 return message
 
@@ -294,10 +298,10 @@ class DecodeProcess:
         """Have the child stop with its file, or end it when it does not. For DecodeStream."""
         deadline = time.monotonic() + _STOP_S
         try:
-            if self._child is not None:
-                self._child.send(wire.CANCEL, {})
-            while self._child is not None:
-                message = self._child.next(max(0.01, deadline - time.monotonic()))
+            if (child := self._child) is not None:
+                child.send(wire.CANCEL, {})
+            while (child := self._child) is not None:
+                message = child.next(max(0.01, deadline - time.monotonic()))
                 if message is None:
                     self._end_child(0)
                 elif message[0] in (wire.END, wire.ERROR):
