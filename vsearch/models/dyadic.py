@@ -30,7 +30,7 @@ from vsearch.models.dyadic_layers import (
     anchor_weights,
 )
 from vsearch.models.dyadic_reader import Rate, read_chunks
-from vsearch.models.dyadic_writer import EFFORTS, write_latents, write_pictures
+from vsearch.models.dyadic_writer import CODEC_ID, EFFORTS, write_latents, write_pictures
 from vsearch.models.entropy import LATENT_LIMIT, Tables
 from vsearch.models.exact import ExactPrediction
 from vsearch.models.layers import BLOCK, Network, placed
@@ -38,7 +38,6 @@ from vsearch.models.motion import Maps
 from vsearch.models.weights import ModelFiles, has_bfloat16, torch_device
 from vsearch.records import CHUNK_FRAMES, Latents
 
-CODEC_ID = 2
 BATCH = 8  # frames a network call; every call is padded to it
 MAX_BLOCKS = 8192  # of 16x16 pixels in a frame: what is larger is no preview, and a chunk of it no honest one
 

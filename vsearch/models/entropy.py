@@ -8,7 +8,7 @@ order
 of summation. The writer lists each index whose output lies within `GUARD` of a rounding boundary; the reader obeys that
 list and never tests the guard itself. A network whose bound exceeds a hundredth of the guard is refused.
 
-numpy alone: unpacking needs no torch. Sums are explicit matrix products (no Winograd or FFT convolution, whose errors
+The first codec's network is numpy alone. Sums are explicit matrix products (no Winograd or FFT convolution, whose errors
 the bound would not cover).
 """
 
@@ -261,7 +261,7 @@ class SymbolWriter:
         self._coder = constriction.stream.queue.RangeEncoder()
 
     def write(self, values: Integers, mean_index: Integers, scale_index: Integers) -> None:
-        """All of shape (n,): the symbols of one step of one frame, in order."""
+        """All of shape (n,): the symbols of one step, in order."""
         shift, fraction = np.divmod(mean_index, MEAN_STEPS)
         rows = scale_index * MEAN_STEPS + fraction
         residual = values - shift
@@ -303,7 +303,7 @@ class SymbolReader:
         self._coder = constriction.stream.queue.RangeDecoder(np.frombuffer(payload, "<u4").astype(np.uint32))
 
     def read(self, mean_index: Integers, scale_index: Integers) -> Integers:
-        """The symbols of one step of one frame, (n,). Raises LatentError when the payload cannot be of this model."""
+        """The symbols of one step, (n,). Raises LatentError when the payload cannot be of this model."""
         shift, fraction = np.divmod(mean_index, MEAN_STEPS)
         rows = scale_index * MEAN_STEPS + fraction
         residual = np.zeros(len(rows), np.int64)
