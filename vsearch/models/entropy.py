@@ -8,8 +8,8 @@ order
 of summation. The writer lists each index whose output lies within `GUARD` of a rounding boundary; the reader obeys that
 list and never tests the guard itself. A network whose bound exceeds a hundredth of the guard is refused.
 
-The first codec's network is numpy alone. Sums are explicit matrix products (no Winograd or FFT convolution, whose errors
-the bound would not cover).
+The first codec's network is numpy alone. Sums are explicit matrix products (no Winograd or FFT convolution, whose
+errors the bound would not cover).
 """
 
 from __future__ import annotations
