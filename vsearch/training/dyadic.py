@@ -22,9 +22,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vsearch.errors import InputError
-from vsearch.models.dyadic import CODEC_ID, DyadicCodec
+from vsearch.models.dyadic import DyadicCodec
 from vsearch.models.dyadic_layers import LEVELS, LEVELS_AN_ANCHOR, DyadicNetworks, anchor_weights
-from vsearch.models.dyadic_writer import EFFORTS, LUMA, ChunkWriter
+from vsearch.models.dyadic_writer import CODEC_ID, EFFORTS, LUMA, ChunkWriter
 from vsearch.models.entropy import LATENT_LIMIT
 from vsearch.models.layers import N_SCALES
 from vsearch.models.motion import BLOCK, BLOCK_VALUES, PREDICTION_STEPS
