@@ -21,7 +21,8 @@ from vsearch.bitstream import read_chunk, write_chunk, write_varints, zigzag
 from vsearch.errors import InputError, LatentError
 from vsearch.models.dyadic import DyadicCodec
 from vsearch.models.dyadic_layers import LEVELS, anchor_weights
-from vsearch.models.dyadic_reader import Rate, join_payload, read_entries
+from vsearch.models.dyadic_reader import Rate, join_payload, read_entries, split_payload
+from vsearch.models.dyadic_writer import ChunkWriter
 from vsearch.models.entropy import GUARD, MEAN_STEPS
 from vsearch.models.exact import ExactPrediction, Floats, Grid
 from vsearch.models.motion import FLAGS, PREDICTION_STEPS, UNMOVED, Maps, all_blocks, blocks_at
@@ -83,6 +84,45 @@ def test_what_the_encoder_chose_is_what_its_chunk_holds(codec: DyadicCodec, effo
         assert np.array_equal(codec.unpack(codec.pack(plain)).values, latents.values)
 
 
+def left_out(codec: DyadicCodec, data: bytes) -> list[int]:
+    """How many groups each frame of a chunk leaves out, in the order of turns."""
+    order = rounds(read_chunk(data).shape[0])
+    groups = len(codec.shape.groups)
+    palettes = read_entries(split_payload(read_chunk(data).payload)[1], order, groups=groups)
+    return [palettes[turn.frame].left_out for turns in order for turn in turns]
+
+
+def test_groups_that_are_as_predicted_are_left_out_and_come_back(codec: DyadicCodec) -> None:
+    latents = random_latents(codec, 4, frames=6)
+    for group in (3, 2):
+        latents.values[:, 4 * group :] = latents.values[0, 4 * group :]
+        latents.values[0, 4 * group :] = 0
+        latents.values[1:, 4 * group :] = latents.values[1, 4 * group :]
+        data = codec.pack(latents)
+        assert left_out(codec, data)[0] == 4 - group
+        assert np.array_equal(codec.unpack(data).values, latents.values)
+    some = [codec.pack(random_latents(codec, 5, frames=6)), data, data]
+    assert np.array_equal(codec.unpack_many(some)[1].values, latents.values)
+
+
+@pytest.mark.parametrize(("third", "fourth", "expected"), [(0.1, 0.1, {0: 2}), (6.0, 0.1, {0: 1}), (0.1, 6.0, {})])
+def test_the_writer_leaves_out_what_is_not_worth_its_bits(
+    codec: DyadicCodec, third: float, fourth: float, expected: dict[int, int]
+) -> None:
+    wanted = np.full((1, 4, 3, SMALL.channels), 2.0, np.float32)
+    wanted[..., 8:12], wanted[..., 12:] = third, fourth
+    writer = ChunkWriter(wanted, codec.rate(20), {0: ()}, free=True)
+    values = writer.write(bytes(4)).values
+    assert writer.left_out == expected
+    assert values.any((0, 1, 2)).tolist() == [True] * 8 + [third > 1] * 4 + [fourth > 1] * 4
+
+
+def test_more_groups_left_out_than_there_are_to_leave_is_an_error() -> None:
+    assert read_entries(write_varints([2 * 32]), rounds(1), groups=4)[0].left_out == 2
+    with pytest.raises(LatentError, match="damaged"):
+        read_entries(write_varints([3 * 32]), rounds(1), groups=4)
+
+
 def test_chunks_side_by_side_decode_as_each_alone(codec: DyadicCodec) -> None:
     many = [random_latents(codec, i, frames=1 + i % 9, h=2 + i % 2, w=5, level=10 + i % 3) for i in range(64)]
     for alone, together in zip(many, codec.unpack_many([codec.pack(x) for x in many]), strict=True):
@@ -127,8 +167,9 @@ class Elsewhere(ExactPrediction):
         values: NDArray[np.int32],
         unmoved: NDArray[np.bool_],
         half: Floats | None,
+        present: NDArray[np.intp] | None = None,
     ) -> tuple[Floats, Floats]:
-        means, scales = self._here.outputs(number, grid, features, values, unmoved, half)
+        means, scales = self._here.outputs(number, grid, features, values, unmoved, half, present)
         return self._move(means), self._move(np.clip(scales, 0, self.n_scales - 2))
 
 
@@ -379,4 +420,4 @@ def test_latents_of_other_weights_and_unknown_levels_are_refused(tmp_path: Path)
 
 def test_palettes_that_end_in_the_middle_of_an_entry_are_an_error() -> None:
     with pytest.raises(LatentError, match="cut off"):
-        read_entries(write_varints([1, 2]), rounds(2))
+        read_entries(write_varints([1, 2]), rounds(2), groups=4)

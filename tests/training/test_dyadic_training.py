@@ -27,10 +27,11 @@ from vsearch.training import train_codec, transform
 from vsearch.training.codec import CodecRecipe
 from vsearch.training.codec import train as train_first
 from vsearch.training.data import PackedFrames
-from vsearch.training.dyadic import FURTHER, PredictionRecipe, level_weights, networks_state, observe
+from vsearch.training.dyadic import FURTHER, PredictionRecipe, level_weights, networks_state
 from vsearch.training.export import export_codec
 from vsearch.training.finetune import read_gain
 from vsearch.training.polish import Picture, decoder_loss, draw, polish_decoder, written
+from vsearch.training.prediction import observe
 from vsearch.training.transform import TransformRecipe, taken_over, train
 
 COLUMNS = {"loss", "intra_bpp", "inter_bpp", "psnr_db"}
@@ -140,13 +141,16 @@ def test_a_second_codec_is_trained_further_and_its_gain_is_told(trained: Path, p
     assert DyadicCodec.load(tmp_path / "own" / "model").model_id != gain.began_with
 
 
+FURTHER_RECIPE = TransformRecipe(frames="", steps=1)
+
+
 def test_a_model_folder_gives_back_the_networks_that_it_was_made_of(tmp_path: Path) -> None:
     small_dyadic(tmp_path)
     files = ModelFiles.read(tmp_path)
     wanted, found = small_networks().state_dict(), networks_state(files)
     assert wanted.keys() == found.keys()
     assert all(torch.allclose(found[name], value, atol=1e-6) for name, value in wanted.items())
-    networks = taken_over(files)
+    networks = taken_over(files, FURTHER_RECIPE)
     assert isinstance(networks.codec, DyadicNetworks)
     assert networks.codec.shape == shape_of(files.decode)
     assert not any(p.requires_grad for p in networks.codec.prediction.parameters())
@@ -215,12 +219,12 @@ def test_a_codec_trained_further_is_judged_by_what_its_writer_sees_of_an_unmoved
     frame = next(iter(scene_frames(2, 1, (64, 64))))
     seen = observe(codec, np.stack([frame, frame]), 48, free=False)
     assert seen.flags[1].min((1, 2)).tolist() == [1, 0, 0, 1]
-    stand_in = taken_over(ModelFiles.read(tmp_path)).stand_in
+    stand_in = taken_over(ModelFiles.read(tmp_path), FURTHER_RECIPE).stand_in
     values = torch.from_numpy(seen.values).float()
     weights = level_weights(48, 4).expand(2, -1)
     previous = torch.stack([torch.zeros_like(values[0]), values[0]])
     found = stand_in(values, previous, torch.tensor([0.0, 1.0])[:, None, None, None], weights)
     predicted = torch.from_numpy(seen.predicted).float() / PREDICTION_STEPS
-    network = taken_over(ModelFiles.read(tmp_path)).codec.prediction
+    network = taken_over(ModelFiles.read(tmp_path), FURTHER_RECIPE).codec.prediction
     wanted = network(values, predicted, torch.from_numpy(seen.flags), weights)
     assert all(torch.allclose(a, b, atol=1e-4) for a, b in zip(found, wanted, strict=True))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from vsearch.bitstream import ChunkBytes, read_varints, unzigzag, write_varints, zigzag
 from vsearch.errors import LatentError
 from vsearch.models.entropy import LATENT_LIMIT, MEAN_STEPS, Correction, SymbolReader, Tables, read_corrections
-from vsearch.models.exact import ExactPrediction, Grid
+from vsearch.models.exact import HALVED, ExactPrediction, Grid
 from vsearch.models.motion import (
     MAX_PALETTE,
     PREDICTION_STEPS,
@@ -31,6 +31,7 @@ from vsearch.models.motion import (
 from vsearch.models.order import Turn, rounds
 
 Integers = NDArray[np.int64]
+PALETTE_BITS = 5  # of the number that begins a palette: how many entries it has
 LOCKSTEP_BLOCKS = 64 * 144  # blocks a network call at most: their features fit the caches
 
 
@@ -70,7 +71,8 @@ class Knowledge:
 class Choices:
     """Table choices of the frames of one round, step by step, as writer and reader both make them.
 
-    predictions: of the frames, in the order in which `latents` (n, h, w, C) int16 is filled.
+    predictions: of the frames, in the order in which `latents` (n, h, w, C) int16 is filled. present: those of them
+    that still have groups to come.
     """
 
     def __init__(self, network: ExactPrediction, predictions: Sequence[Prediction], latents: Shorts) -> None:
@@ -85,21 +87,37 @@ class Choices:
         self._held = np.stack([p.held for p in predictions])
         self._features = network.begin(self._grid, self._predicted, flags)
         self._known = -1
+        self.present = np.arange(n)
+
+    def leave_out(self, number: int, present: NDArray[np.bool_]) -> None:
+        """From step `number` on, only some of the frames that were present are coded: the other latents of the rest
+        are what was predicted.
+        """
+        start = self._network.plans[number].start
+        out = self.present[~present]
+        if len(out):
+            self.latents[out, :, :, start:] = self.predicted(out, start)
+            self.present = self.present[present]
+
+    def predicted(self, frames: NDArray[np.intp], start: int, end: int | None = None) -> NDArray[np.int32]:
+        """Latents of channels [start, end) of some frames as they are predicted, (frames, h, w, channels)."""
+        return nearest(limited(self._predicted[frames, :, :, start:end]))
 
     def hold(self, number: int, means: NDArray[np.int32], scales: NDArray[np.int32]) -> NDArray[np.bool_]:
-        """Put the predictions themselves, as certain, in place of the indices of held blocks; which: (n, positions)."""
+        """Put the predictions themselves, as certain, in place of the indices of held blocks; which: (present,
+        positions).
+        """
         plan = self._network.plans[number]
         where = plan.where(*self.latents.shape[1:3])
-        held = self._held[:, where]
+        held = self._held[self.present][:, where]
         if held.any():
-            limit = LATENT_LIMIT * MEAN_STEPS
-            means[held] = np.clip(self._predicted[:, where][held][:, plan.channels], -limit, limit)
+            means[held] = limited(self._predicted[self.present][:, where][held][:, plan.channels])
             scales[held] = 0
         return held
 
     def unrounded(self, number: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Means and scales of step `number` where it codes, before they are rounded to indices: (n, positions, out)
-        each. All earlier steps must be filled in.
+        """Means and scales of step `number` where it codes, before they are rounded to indices: (present, positions,
+        out) each. All earlier steps must be filled in.
         """
         plan = self._network.plans[number]
         while self._known < plan.after:
@@ -107,15 +125,21 @@ class Choices:
             start = sum(self._network.groups[: self._known])
             group = self.latents[..., start : start + self._network.groups[self._known]]
             self._features = self._network.gather(self._known, self._grid, self._features, group)
-        predicted = self._predicted[..., plan.channels]
+        predicted = self._predicted[self.present][..., plan.channels]
         half = None
         if plan.half == 1:
             even = ~plan.where(*self.latents.shape[1:3])
             half = (self.latents[..., plan.channels] - predicted * (1.0 / PREDICTION_STEPS)) * even[:, :, None]
         where = plan.where(*self.latents.shape[1:3])
+        unmoved = self._unmoved[self.present][:, where]
         return self._network.outputs(
-            number, self._grid, self._features, predicted[:, where], self._unmoved[:, where], half
+            number, self._grid, self._features, predicted[:, where], unmoved, half, self.present
         )
+
+
+def limited(predicted: NDArray[np.int32]) -> NDArray[np.int32]:
+    """A prediction as a mean that a latent may have."""
+    return np.clip(predicted, -LATENT_LIMIT * MEAN_STEPS, LATENT_LIMIT * MEAN_STEPS)
 
 
 def indices(
@@ -136,16 +160,18 @@ def nearest(mean_index: NDArray[np.int32]) -> NDArray[np.int32]:
 # The palettes of a chunk
 
 
-def write_entries(guesses: Sequence[tuple[Turn, Guess]]) -> bytes:
+def write_entries(guesses: Sequence[tuple[Turn, Guess]], left_out: Mapping[int, int]) -> bytes:
     """The palettes of all frames in the order of their turns: 0 where every block is held from the frame before; else
-    1 + the number of entries, and the entries.
+    1 + the number of entries, and the entries. left_out: by frame, how many of its last groups are not coded, which
+    stands above the five lowest bits.
     """
     numbers: list[int] = []
     for turn, guess in guesses:
+        out = left_out.get(turn.frame, 0) << PALETTE_BITS
         if is_plain(turn, guess):
-            numbers.append(0)
+            numbers.append(0 if turn.known else out)  # of held blocks no group is coded
             continue
-        numbers.append(1 + len(guess.entries))
+        numbers.append(out + 1 + len(guess.entries))
         for entry in guess.entries:
             for place, source in enumerate(entry.sources):
                 head = zigzag(source.frame - turn.frame)
@@ -167,20 +193,32 @@ def is_plain(turn: Turn, guess: Guess) -> bool:
     return guess.entries == (entry,) and bool((guess.choice == 1).all())
 
 
-def read_entries(data: bytes, order: Sequence[Sequence[Turn]]) -> dict[int, tuple[Entry, ...] | None]:
-    """Palettes by frame, None for plain ones. Raises LatentError when they cannot be of such a chunk."""
+@dataclass(frozen=True, slots=True)
+class Palette:
+    """How one frame of a chunk is coded. entries: None for a plain guess; left_out: how many of its last groups are
+    not coded.
+    """
+
+    entries: tuple[Entry, ...] | None
+    left_out: int
+
+
+def read_entries(data: bytes, order: Sequence[Sequence[Turn]], *, groups: int) -> dict[int, Palette]:
+    """Palettes by frame. Raises LatentError when they cannot be of such a chunk."""
     numbers = iter(list(read_varints(data)))
     known: set[int] = set()
-    palettes: dict[int, tuple[Entry, ...] | None] = {}
+    palettes: dict[int, Palette] = {}
     try:
         for turns in order:
             for turn in turns:
-                count = next(numbers)
-                if count > MAX_PALETTE + 1:
+                left_out, count = divmod(next(numbers), 1 << PALETTE_BITS)
+                if turn.known and not count and not left_out:
+                    left_out = groups - HALVED
+                if count > MAX_PALETTE + 1 or left_out > groups - HALVED:
                     raise LatentError("a chunk's palette is too large: the library is damaged there")
                 # A list: in a generator, numbers that end too early would be a RuntimeError.
                 entries = tuple([_read_entry(numbers, turn.frame, known) for _ in range(count - 1)])
-                palettes[turn.frame] = entries if count else None
+                palettes[turn.frame] = Palette(entries if count else None, left_out)
             known |= {turn.frame for turn in turns}
     except StopIteration as error:
         raise LatentError("a chunk's palettes are cut off: the library is damaged there") from error
@@ -208,7 +246,7 @@ class _OpenChunk:
     values: Shorts
     rate: Rate
     order: list[list[Turn]]
-    palettes: Mapping[int, tuple[Entry, ...] | None]
+    palettes: Mapping[int, Palette]
     reader: SymbolReader
     corrections: Mapping[tuple[int, int], list[Correction]]
     known: Knowledge = field(init=False)
@@ -219,7 +257,7 @@ class _OpenChunk:
     def guess(self, turn: Turn) -> Guess:
         """How a frame is predicted, its map read from the chunk."""
         h, w = self.values.shape[1:3]
-        entries = self.palettes[turn.frame]
+        entries = self.palettes[turn.frame].entries
         if entries is None:
             entry = plain_entry(turn)
             choice = np.full((h, w), entry is not None, np.uint8)
@@ -260,7 +298,7 @@ def _open(chunk: ChunkBytes, rate_of: Callable[[int], Rate]) -> _OpenChunk:
         values=np.zeros((t, h, w, c), np.int16),
         rate=rate,
         order=order,
-        palettes=read_entries(palettes, order),
+        palettes=read_entries(palettes, order, groups=len(rate.network.groups)),
         reader=SymbolReader(rate.tables, payload),
         corrections=corrections,
     )
@@ -339,19 +377,30 @@ def _read_round(chunks: Sequence[_OpenChunk], depth: int) -> None:
     h, w, c = chunks[0].values.shape[1:]
     latents = np.zeros((len(predictions), h, w, c), np.int16)
     choices = Choices(network, predictions, latents)
+    coded_groups = np.array(
+        [len(network.groups) - chunk.palettes[frame].left_out for chunk, frames, _ in spans for frame in frames]
+    )
     for number, plan in enumerate(network.plans):
+        choices.leave_out(number, coded_groups[choices.present] > plan.group)
+        if not len(choices.present):
+            break
         means, scales = indices(*choices.unrounded(number), tables.n_scales)
         choices.hold(number, means, scales)
         where = plan.where(h, w)
+        values = np.empty_like(means)
         for chunk, frames, span in spans:
-            for place, frame in enumerate(frames):
-                chunk.correct(frame, number, means[span][place], scales[span][place])
-            mean, scale = means[span], scales[span]
-            values = nearest(mean)
+            mine = np.flatnonzero((choices.present >= span.start) & (choices.present < span.stop))
+            if not len(mine):
+                continue
+            part = slice(mine[0], mine[-1] + 1)
+            for place in mine:
+                chunk.correct(frames[choices.present[place] - span.start], number, means[place], scales[place])
+            mean, scale = means[part], scales[part]
             coded = scale > 0
-            values[coded] = chunk.reader.read(mean[coded].astype(np.int64), scale[coded].astype(np.int64))
-            block = latents[span, :, :, plan.channels]
-            block[:, where] = values
+            values[part] = nearest(mean)
+            values[part][coded] = chunk.reader.read(mean[coded].astype(np.int64), scale[coded].astype(np.int64))
+        block = latents[:, :, :, plan.channels]
+        block[choices.present[:, None], where.nonzero()[0], where.nonzero()[1]] = values
     for chunk, frames, span in spans:
         chunk.values[frames] = latents[span]
         chunk.known.learn(frames, latents[span], proxies=depth + 1 < len(chunk.order))

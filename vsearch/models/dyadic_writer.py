@@ -56,6 +56,7 @@ EFFORTS: Mapping[str, Effort] = {"fast": Effort(shifts=0), "default": Effort(shi
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 EXCEPTION_BITS = 28.0  # what a latent costs that is not what its certain table says
 JUDGED = 64  # channels by which a block's prediction is judged
+LEAVE_BITS = 16.0  # groups of a frame are left out even where that costs this many bits: it saves time as well
 HOLD_BITS = 12.0  # a block that changed by less than this is worth is held
 MAP_BITS = 3.0  # what it costs, about, that a block is not predicted as its neighbours are
 # What errors weigh against the training's balance, by how many rounds are still to come: frames of early rounds hand
@@ -86,9 +87,39 @@ def write_latents(values: Shorts, rate: Rate, *, prefix: bytes) -> Coded:
     return ChunkWriter(values.astype(np.float32), rate, entries, free=False).write(prefix)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Step:
+    """What was chosen for one step of some frames. where: (h, w), the positions that it codes; values, means, scales:
+    (n, positions, out) int32, indices as the tables count; held: (n, positions); unrounded: means and scales before.
+    """
+
+    plan: StepPlan
+    where: NDArray[np.bool_]
+    values: NDArray[np.int32]
+    means: NDArray[np.int32]
+    scales: NDArray[np.int32]
+    held: NDArray[np.bool_]
+    unrounded: tuple[NDArray[np.float64], NDArray[np.float64]]
+
+    def of(self, some: NDArray[np.bool_]) -> Step:
+        """The same for some of the frames."""
+        if some.all():
+            return self
+        unrounded = self.unrounded[0][some], self.unrounded[1][some]
+        return Step(
+            self.plan,
+            self.where,
+            self.values[some],
+            self.means[some],
+            self.scales[some],
+            self.held[some],
+            unrounded,
+        )
+
+
 class ChunkWriter:
     """One chunk being written. free: whether integers other than the nearest may be chosen. predictions: of each frame,
-    for who trains the network.
+    left_out: how many of its last groups are not coded (0 where a frame is missing); for who trains the network.
     """
 
     def __init__(
@@ -103,6 +134,7 @@ class ChunkWriter:
         self._coder = SymbolWriter(rate.tables)
         self._corrections: list[Correction] = []
         self._guesses: list[tuple[Turn, Guess]] = []
+        self.left_out: dict[int, int] = {}
         self.predictions: dict[int, Prediction] = {}
 
     def write(self, prefix: bytes) -> Coded:
@@ -110,7 +142,7 @@ class ChunkWriter:
             self._round(depth)
         self._corrections.sort(key=lambda item: (item.position, item.is_scale))
         t, h, w, c = self._size
-        payload = join_payload(self._rate.level, write_entries(self._guesses), self._coder.bytes())
+        payload = join_payload(self._rate.level, write_entries(self._guesses, self.left_out), self._coder.bytes())
         chunk = ChunkBytes(CODEC_ID, prefix, (t, c, h, w), write_corrections(self._corrections), payload)
         return Coded(self._values, write_chunk(chunk))
 
@@ -129,9 +161,35 @@ class ChunkWriter:
         left = len(self._order) - 1 - depth
         weight = ROUND_WEIGHTS[left] if len(self._order) > 1 else ALONE_WEIGHT
         for number, plan in enumerate(self._rate.network.plans):
+            if plan.half is None:
+                self._leave_out(frames, number, self._price_left(frames, plan, choices, weight) <= 0.0, choices)
+                if not len(choices.present):
+                    break
             self._step(frames, number, plan, choices, weight)
+            if not len(choices.present):
+                break
         self._values[frames] = latents
         self._known.learn(frames, latents, proxies=depth + 1 < len(self._order))
+
+    def _price_left(
+        self, frames: Sequence[int], plan: StepPlan, choices: Choices, weight: float
+    ) -> NDArray[np.float64]:
+        """What it costs each frame present that its channels from this step on are what is predicted of them: bits that
+        the errors are worth, less `LEAVE_BITS`. Where integers are not free it is nothing or infinite.
+        """
+        wanted = self._wanted[np.array(frames)[choices.present]][..., plan.start :]
+        predicted = choices.predicted(choices.present, plan.start)
+        if not self._free:
+            return np.where((wanted == predicted).all((1, 2, 3)), 0.0, np.inf)
+        held = np.stack([self.predictions[frames[i]].held for i in choices.present.tolist()])
+        worth = np.square(wanted - predicted.astype(np.float32)) @ (weight * self._rate.weights[plan.start :])
+        return np.asarray((worth * ~held).sum((1, 2)) - LEAVE_BITS)
+
+    def _leave_out(self, frames: Sequence[int], number: int, out: NDArray[np.bool_], choices: Choices) -> None:
+        network = self._rate.network
+        for place in choices.present[out]:
+            self.left_out[frames[int(place)]] = len(network.groups) - network.plans[number].group
+        choices.leave_out(number, ~out)
 
     def _step(
         self,
@@ -144,31 +202,42 @@ class ChunkWriter:
         """Choose and write one step of the frames of one round."""
         h, w = self._size[1:3]
         where = plan.where(h, w)
-        wanted = self._wanted[frames][:, where][..., plan.channels]
+        wanted = self._wanted[np.array(frames)[choices.present]][:, where][..., plan.channels]
         unrounded = choices.unrounded(number)
         means, scales = indices(*unrounded, self._rate.tables.n_scales)
         held = choices.hold(number, means, scales)
-        limited = np.clip(unrounded[1], 0, self._rate.tables.n_scales - 1)
-        near = [near_boundary(unrounded[0]), near_boundary(limited)]
-        for one in near:
-            one[held] = False
-        if self._free:
-            values = chosen(wanted, means, scales, self._rate.tables, weight * self._rate.weights[plan.channels])
-        else:
-            values = wanted.astype(np.int32)
+        weights = weight * self._rate.weights[plan.channels]
+        values = chosen(wanted, means, scales, self._rate.tables, weights) if self._free else wanted.astype(np.int32)
         values[held] = nearest(means[held])
+        step = Step(plan, where, values, means, scales, held, unrounded)
+        if plan.half is None and self._free:
+            price = prices(step, wanted, self._rate.tables, weights)
+            out = self._price_left(frames, plan, choices, weight) <= price
+            self._leave_out(frames, number, out, choices)
+            step = step.of(~out)
+        self._write_step(np.array(frames)[choices.present], step)
+        ys, xs = where.nonzero()
+        choices.latents[:, :, :, plan.channels][choices.present[:, None], ys, xs] = step.values
+
+    def _write_step(self, frames: NDArray[np.intp], step: Step) -> None:
+        """Code what was chosen for some frames, and list what rounding might put elsewhere."""
+        _, h, w, c = self._size
+        means, scales, values = step.means, step.scales, step.values
+        limited = np.clip(step.unrounded[1], 0, self._rate.tables.n_scales - 1)
+        near = [near_boundary(step.unrounded[0]), near_boundary(limited)]
+        for one in near:
+            one[step.held] = False
         exceptions = (scales == 0) & (values != nearest(means))
         if exceptions.any():
             scales[exceptions] = scale_for(np.abs(values - nearest(means))[exceptions])
         near[1] |= exceptions
-        places = np.flatnonzero(where)
+        places = np.flatnonzero(step.where)
         for is_scale, listed, index in ((False, near[0], means), (True, near[1], scales)):
             for f, p, k in np.argwhere(listed):
-                position = (frames[f] * h * w + places[p]) * self._size[3] + plan.start + k
+                position = (frames[f] * h * w + places[p]) * c + step.plan.start + k
                 self._corrections.append(Correction(int(position), is_scale, int(index[f, p, k])))
         coded = scales > 0
         self._coder.write(values[coded].astype(np.int64), means[coded].astype(np.int64), scales[coded].astype(np.int64))
-        choices.latents[:, :, :, plan.channels][:, where] = values
 
     def _guess(self, turn: Turn) -> Guess:
         """The entry that leaves each block least to code."""
@@ -269,6 +338,19 @@ def chosen(
     return np.asarray(np.clip(values, -LATENT_LIMIT, LATENT_LIMIT), np.int32)
 
 
+def prices(
+    step: Step, wanted: NDArray[np.float32], tables: Tables, weights: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Bits of each frame's step as chosen, and what its errors are worth in bits: (n,)."""
+    costs = bit_costs(tables)
+    rows = step.scales * MEAN_STEPS + step.means % MEAN_STEPS
+    bits = costs.of(rows, step.values - step.means // MEAN_STEPS)
+    certain = step.scales == 0
+    bits = np.where(certain, np.where(step.values == nearest(step.means), 0, EXCEPTION_BITS), bits)
+    errors = np.square(step.values - wanted) @ weights
+    return np.asarray(bits.sum((1, 2), np.float64) + (errors * ~step.held).sum(1))
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class BitCosts:
     """Bits of each symbol of each table, (rows, 2 * WIDE_REACH + 1) about 0; likely: (rows,) the cheapest symbol."""
@@ -277,7 +359,7 @@ class BitCosts:
     likely: NDArray[np.int32]
 
     def of(self, rows: NDArray[np.int32], symbols: NDArray[np.int32]) -> NDArray[np.float32]:
-        """rows: (n,); symbols: (k, n)."""
+        """rows: of the tables; symbols: of a shape that rows broadcast to."""
         return np.asarray(self.bits[rows, np.clip(symbols, -WIDE_REACH, WIDE_REACH) + WIDE_REACH])
 
 

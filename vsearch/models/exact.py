@@ -21,6 +21,7 @@ from vsearch.models.motion import FLAGS, PREDICTION_STEPS
 
 Floats = NDArray[np.float64]
 Tensors = Mapping[str, NDArray[np.float32]]
+HALVED = 2  # groups that every coded frame has, in the halves of a checkerboard
 MAX_PREDICTION = 2.0 * LATENT_LIMIT  # what a prediction is clamped to
 
 
@@ -28,13 +29,17 @@ MAX_PREDICTION = 2.0 * LATENT_LIMIT  # what a prediction is clamped to
 class StepPlan:
     """One coding step: channels [start, end), at the even (0) or odd (1) half of a checkerboard or everywhere (None).
 
-    after: the last whole group that it knows, -1 for none.
+    group: which group of channels they are; after: the last whole group that it knows, -1 for none.
     """
 
     start: int
     end: int
     half: int | None
-    after: int
+    group: int
+
+    @property
+    def after(self) -> int:
+        return self.group - 1
 
     @property
     def channels(self) -> slice:
@@ -49,12 +54,12 @@ class StepPlan:
 
 
 def step_plans(groups: Sequence[int]) -> tuple[StepPlan, ...]:
-    """The coding steps of a frame: the first two groups in the halves of a checkerboard, the others at once."""
+    """The coding steps of a frame: the first `HALVED` groups in the halves of a checkerboard, the others at once."""
     plans: list[StepPlan] = []
     start = 0
     for number, width in enumerate(groups):
-        for half in (0, 1) if number < 2 else (None,):
-            plans.append(StepPlan(start, start + width, half, number - 1))
+        for half in (0, 1) if number < HALVED else (None,):
+            plans.append(StepPlan(start, start + width, half, number))
         start += width
     return tuple(plans)
 
@@ -110,12 +115,15 @@ class Grid:
             out.addmm_(rows[start : start + self._rows], tap)
         return out.numpy()
 
-    def at(self, x: Floats, where: NDArray[np.bool_]) -> Floats:
-        """Rows of a convolution's result at some positions of every array: (n * positions, k)."""
+    def at(self, x: Floats, where: NDArray[np.bool_], arrays: NDArray[np.intp] | None = None) -> Floats:
+        """Rows of a convolution's result at some positions of every array, or of some: (n * positions, k)."""
         n, rows, columns = self.shape
         inside = np.zeros((rows, columns), bool)
         inside[1:-1, 1:-1] = where
-        return x.reshape(n, rows * columns, -1)[:, np.flatnonzero(inside)].reshape(-1, x.shape[1])
+        of_arrays = x.reshape(n, rows * columns, -1)
+        places = np.flatnonzero(inside)
+        taken = of_arrays[:, places] if arrays is None else of_arrays[arrays[:, None], places]
+        return taken.reshape(-1, x.shape[1])
 
     def depthwise(self, padded: Floats, weights: Floats) -> Floats:
         """weights: (9, C) -> (n (h + 2) (w + 2), C)."""
@@ -175,19 +183,20 @@ class ExactPrediction:
         values: NDArray[np.int32],
         unmoved: NDArray[np.bool_],
         half: Floats | None,
+        present: NDArray[np.intp] | None = None,
     ) -> tuple[Floats, Floats]:
         """Unrounded means in 1 / MEAN_STEPS and scale indices of step `number` where it codes, (n, positions, out).
 
         values: (n, positions, out) the prediction of its channels there; unmoved: (n, positions), where it comes from
         unshifted frames and is the mean as it is; half: (n, h, w, out) the latents of the checkerboard's first half
-        less their prediction, zero elsewhere.
+        less their prediction, zero elsewhere. present: the n frames of the grid, all unless said otherwise.
         """
         step = self._steps[number]
         n, positions, out = values.shape
         where = step.plan.where(grid.shape[1] - 2, grid.shape[2] - 2)
         predicted = np.clip(values * (1.0 / PREDICTION_STEPS), -MAX_PREDICTION, MAX_PREDICTION)
         linear = np.where(unmoved[:, :, None], predicted, predicted * step.trust)
-        inner = grid.at(features, where)
+        inner = grid.at(features, where, present)
         if step.half is not None and step.same is not None and half is not None:
             around = grid.padded(np.clip(half, -CONTEXT_LIMIT, CONTEXT_LIMIT))
             inner += grid.at(grid.convolve(around, step.half), where)

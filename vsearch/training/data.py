@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -259,12 +259,16 @@ def _mean(rows: list[dict[str, Any]]) -> PackedKind | None:
     return PackedKind(len(rows), rows[0]["quality"], round(float(np.mean([row["psnr_db"] for row in rows])), 2))
 
 
-def resize(crops: NDArray[np.uint8], side: int) -> Tensor:
-    """(n, 3, s, s) uint8 -> (n, 3, side, side) float in [-0.5, 0.5], by antialiased area-like filtering."""
-    pixels = torch.from_numpy(np.ascontiguousarray(crops)).float()
-    if crops.shape[-1] != side:
+def resize(crops: Sequence[NDArray[np.uint8]], side: int) -> Tensor:
+    """Square crops (3, s, s) uint8 -> (n, 3, side, side) float in [-0.5, 0.5], by antialiased area-like filtering to
+    whole grey levels.
+    """
+    if len({crop.shape for crop in crops}) > 1:
+        return torch.cat([resize([crop], side) for crop in crops])
+    pixels = torch.from_numpy(np.stack(crops)).contiguous(memory_format=torch.channels_last)
+    if pixels.shape[-1] != side:
         pixels = F.interpolate(pixels, size=(side, side), mode="bilinear", antialias=True, align_corners=False)
-    return pixels / 255.0 - 0.5
+    return pixels.float() / 255.0 - 0.5
 
 
 class PairBatches:
@@ -309,9 +313,9 @@ class PairBatches:
             first, second = self._pair(rng, source)
             if rng.random() < 0.5:
                 first, second = first[:, :, ::-1], second[:, :, ::-1]
-            firsts.append(resize(first[None], self.side))
-            seconds.append(resize(second[None], self.side))
-        return torch.cat(firsts), torch.cat(seconds)
+            firsts.append(first)
+            seconds.append(second)
+        return resize(firsts, self.side), resize(seconds, self.side)
 
     def _pair(self, rng: np.random.Generator, source: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         if not self._videos or (self._photos and rng.random() < self.photo_share):

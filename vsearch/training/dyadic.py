@@ -8,7 +8,6 @@ writer really saw, so that it costs minutes.
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -24,18 +23,15 @@ from torch.nn import functional as F
 from vsearch.errors import InputError
 from vsearch.models.dyadic import DyadicCodec
 from vsearch.models.dyadic_layers import LEVELS, LEVELS_AN_ANCHOR, DyadicNetworks, anchor_weights
-from vsearch.models.dyadic_writer import CODEC_ID, EFFORTS, LUMA, ChunkWriter
-from vsearch.models.entropy import LATENT_LIMIT
+from vsearch.models.dyadic_writer import CODEC_ID
 from vsearch.models.layers import N_SCALES
-from vsearch.models.motion import BLOCK, BLOCK_VALUES, PREDICTION_STEPS
-from vsearch.models.order import rounds
-from vsearch.models.shifts import palettes
+from vsearch.models.motion import BLOCK, BLOCK_VALUES
 from vsearch.models.weights import ModelFiles, write_model
 from vsearch.progress import Progress
 from vsearch.training.chunks import as_pixels, at_levels, chunk_frames, previews
 from vsearch.training.data import PackedEntry, PackedFrames
-from vsearch.training.losses import latent_bits
 from vsearch.training.polish import polish_decoder, written
+from vsearch.training.prediction import Seen, by_size, observe, train_prediction
 from vsearch.training.tables import counted_pair, laplace_pair
 
 logger = logging.getLogger(__name__)
@@ -176,97 +172,6 @@ def networks_state(files: ModelFiles) -> dict[str, Tensor]:
     return state
 
 
-# The prediction network, on what the writer sees
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Seen:
-    """Coded frames of one size. values: (n, C, h, w) int16; predicted: the same in 1 / PREDICTION_STEPS; flags:
-    (n, FLAGS, h, w) float32; level: (n,).
-    """
-
-    values: NDArray[np.int16]
-    predicted: NDArray[np.int16]
-    flags: NDArray[np.float32]
-    level: NDArray[np.int64]
-
-
-def observe(codec: DyadicCodec, frames: NDArray[np.uint8], level: int, *, free: bool) -> Seen:
-    """What the writer knew and chose for every frame of one chunk. free: as it encodes; else the nearest integers."""
-    rate = codec.rate(level)
-    wanted = np.clip(codec.analyse(frames) * codec.up(level), -LATENT_LIMIT, LATENT_LIMIT)
-    luma = np.einsum("tchw,c->thw", frames.astype(np.float32), LUMA)
-    entries = palettes(luma, rounds(len(frames)), EFFORTS["default"])
-    writer = ChunkWriter(wanted if free else np.rint(wanted), rate, entries, free=free)
-    values = writer.write(b"\0\0\0\0").values
-    predictions = [writer.predictions[i] for i in range(len(frames))]
-    limit = 2 * LATENT_LIMIT * PREDICTION_STEPS
-    return Seen(
-        values.transpose(0, 3, 1, 2),
-        np.stack([np.clip(p.values, -limit, limit) for p in predictions]).transpose(0, 3, 1, 2).astype(np.int16),
-        np.stack([p.flags for p in predictions]).transpose(0, 3, 1, 2).astype(np.float32),
-        np.full(len(frames), level),
-    )
-
-
-def by_size(seen: Sequence[Seen]) -> list[Seen]:
-    """Everything of one size together."""
-    sizes: dict[tuple[int, ...], list[Seen]] = {}
-    for one in seen:
-        sizes.setdefault(one.values.shape[2:], []).append(one)
-    return [
-        Seen(*(np.concatenate([getattr(one, name) for one in alike]) for name in Seen.__dataclass_fields__))
-        for alike in sizes.values()
-    ]
-
-
-def draw(seen: Sequence[Seen], batch: int, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Latents, predictions, flags and levels of a random batch of one size."""
-    counts = np.array([len(one.values) for one in seen], np.float64)
-    one = seen[int(rng.choice(len(seen), p=counts / counts.sum()))]
-    rows = rng.integers(len(one.values), size=batch)
-    return (
-        torch.from_numpy(one.values[rows]).float(),
-        torch.from_numpy(one.predicted[rows]).float() / PREDICTION_STEPS,
-        torch.from_numpy(one.flags[rows]),
-        torch.from_numpy(one.level[rows]),
-    )
-
-
-def prediction_bits(networks: DyadicNetworks, batch: tuple[Tensor, Tensor, Tensor, Tensor]) -> Tensor:
-    """Bits of each frame, (N,)."""
-    values, predicted, flags, level = batch
-    weights = anchor_weights(level.float() / LEVELS_AN_ANCHOR, networks.shape.anchors)
-    means, scales = networks.prediction(values, predicted, flags, weights)
-    return latent_bits(values, means, scales).sum((1, 2, 3))
-
-
-def train_prediction(
-    networks: DyadicNetworks, seen: Sequence[Seen], *, steps: int, learning_rate: float, seed: int, batch: int = 16
-) -> Iterator[tuple[int, float]]:
-    """Fit the prediction network; yields (step, mean bits a frame over the last hundred steps)."""
-    optimiser = torch.optim.AdamW(networks.prediction.parameters(), lr=learning_rate, weight_decay=0.0)
-    total = 0.0
-    for step in range(steps):
-        for group in optimiser.param_groups:
-            warm = min(1.0, (step + 1) / 50)
-            group["lr"] = learning_rate * warm * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / steps)))
-        bits = prediction_bits(networks, draw(seen, batch, np.random.default_rng([seed, step])))
-        # Logarithms, so that frames of few bits count as much as those of many: what is saved is a share.
-        loss = torch.log(bits + 200).mean()
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(networks.prediction.parameters(), 1.0)
-        optimiser.step()
-        total += float(bits.detach().mean())
-        if (step + 1) % 100 == 0:
-            yield step + 1, total / 100
-            total = 0.0
-
-
-# All of it
-
-
 @dataclass(frozen=True, slots=True)
 class PredictionRecipe:
     """How a codec is finished.
@@ -350,6 +255,7 @@ def finish(
     some = [chunk[:1] for chunk in chunks if chunk.shape == chunks[0].shape][:4]
     costs = error_costs(networks, np.concatenate(some), lambdas)
     tiers = {"low": recipe.low, "default": recipe.default, "high": recipe.high}
+    training = {**training, "lambdas": list(lambdas)}
     export = partial(export_dyadic, networks, folder, maps=maps, costs=costs, tiers=tiers, training=training)
     files = export()
     for number in range(len(recipe.steps)):

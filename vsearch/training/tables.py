@@ -7,7 +7,6 @@ index on the training material costs nothing to a reader and saves bits.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -18,9 +17,7 @@ from vsearch.models.dyadic_reader import indices
 from vsearch.models.entropy import MEAN_STEPS, NARROW_REACH, PROBABILITY_BITS, WIDE_REACH, laplace_tables
 from vsearch.models.layers import N_SCALES, scale_of_index
 from vsearch.models.motion import PREDICTION_STEPS
-
-if TYPE_CHECKING:
-    from vsearch.training.dyadic import Seen
+from vsearch.training.prediction import Seen
 
 NARROW_SCALES = 20
 PRIOR = 20_000.0  # how many latents the Laplace table counts for
@@ -56,7 +53,7 @@ def _symbols(networks: DyadicNetworks, seen: Seen, part: slice) -> tuple[NDArray
     weights = anchor_weights(torch.from_numpy(seen.level[part]).float() / LEVELS_AN_ANCHOR, networks.shape.anchors)
     outputs = networks.prediction(values, predicted, torch.from_numpy(seen.flags[part]), weights)
     means, scales = indices(outputs[0].double().numpy() * MEAN_STEPS, outputs[1].double().numpy(), N_SCALES)
-    coded = scales > 0
+    coded = (scales > 0) & seen.coded(part)
     rows = scales[coded].astype(np.int64) * MEAN_STEPS + means[coded] % MEAN_STEPS
     return rows, seen.values[part][coded].astype(np.int64) - means[coded] // MEAN_STEPS
 

@@ -16,7 +16,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from vsearch.errors import InputError
 from vsearch.models.dyadic import shape_of
@@ -31,7 +30,7 @@ from vsearch.models.dyadic_layers import (
     checkerboard_like,
 )
 from vsearch.models.entropy import CONTEXT_LIMIT, LATENT_LIMIT
-from vsearch.models.layers import BLOCK, CodecShape, Step, placed
+from vsearch.models.layers import CodecShape, Step, placed
 from vsearch.models.motion import FLAGS, UNMOVED
 from vsearch.models.temporal import shape_of as shape_of_first
 from vsearch.models.weights import ModelFiles
@@ -41,9 +40,9 @@ from vsearch.training.dyadic import networks_state
 from vsearch.training.finetune import fine_tune, load_found, read_start
 from vsearch.training.loop import Objective, Values, prepare, run_loop, scheduled_rate
 from vsearch.training.losses import latent_bits, round_straight_through
+from vsearch.training.widen import AT_ANCHORS, add_channels, expect_channels, relocated, wider
 
 ANCHORS = (LEVELS - 1) // LEVELS_AN_ANCHOR + 1
-LATENTS_A_UNIT = 2.55  # of a Karhunen-Loeve coefficient of pixels in [-0.5, 0.5]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +51,8 @@ class TransformRecipe:
 
     lambdas: of each anchor, weighing squared error (0..255 scale) against bits a pixel. first: the folder of the first
     codec that it starts from; first_lambda: what that was trained with; new_channels: what it gets more; context_width,
-    predicted: see `DyadicShape`. A second codec that is trained further brings all of these itself.
+    predicted: see `DyadicShape`. A second codec that is trained further brings all of these itself but the lambdas;
+    widen: the channels of a group that it gets more.
 
     Raises InputError for another number of rates than levels are made for.
     """
@@ -62,6 +62,7 @@ class TransformRecipe:
     first: str = ""
     first_lambda: float = 0.0015
     new_channels: int = 64
+    widen: int = 0
     context_width: int = 64
     predicted: int = 48
     seed: int = 1
@@ -69,7 +70,7 @@ class TransformRecipe:
     side: int = 128
     photos: float = 0.4
     zoom: tuple[float, float] = (0.5, 0.85)
-    lambdas: tuple[float, ...] = (0.0004, 0.00109, 0.00295, 0.008)
+    lambdas: tuple[float, ...] = (0.0004, 0.00137, 0.00468, 0.016)
     intra_weight: float = 0.3
     learning_rate: float = 6e-4
     warmup_steps: int = 200
@@ -183,7 +184,9 @@ def start_from_first(networks: DyadicNetworks, first: ModelFiles, pixels: Tensor
     decoder.first.weight.zero_()
     decoder.first.weight[:, :channels] = old["decoder.branch.0.weight"]
     dict(decoder.first.named_parameters())["bias"].copy_(old["decoder.branch.0.bias"])
-    _add_channels(networks, channels, pixels, recipe)
+    lambdas = recipe.lambdas
+    quality = (ANCHORS - 1) * math.log(recipe.first_lambda / lambdas[0]) / math.log(lambdas[-1] / lambdas[0])
+    add_channels(networks, channels, pixels, quality)
 
 
 def _copy(
@@ -195,29 +198,6 @@ def _copy(
             if name.startswith(head):
                 tensor = target[f"{new_prefix}{new}.{name[len(head) :]}"]
                 tensor[: len(value)] = value
-
-
-def _add_channels(networks: DyadicNetworks, known: int, pixels: Tensor, recipe: TransformRecipe) -> None:
-    """known: how many channels there are already."""
-    lambdas = recipe.lambdas
-    c = networks.shape.channels
-    quality = (len(lambdas) - 1) * math.log(recipe.first_lambda / lambdas[0]) / math.log(lambdas[-1] / lambdas[0])
-    weights = anchor_weights(torch.full((len(pixels),), quality), len(lambdas))
-    latents = networks.encoder(pixels)
-    latents[:, known:] = 0
-    left = _blocks(pixels - networks.decoder(latents.round(), weights))
-    _, vectors = torch.linalg.eigh(left.T @ left)
-    basis = vectors.flip(1)[:, : c - known]
-    coefficients = _blocks(pixels) @ basis * LATENTS_A_UNIT
-    gram = coefficients.T @ coefficients + 1e-3 * torch.eye(c - known)
-    back = torch.linalg.solve(gram, coefficients.T @ left)
-    networks.encoder.linear.weight[known:] = (basis.T * LATENTS_A_UNIT).float().reshape(-1, 3, BLOCK, BLOCK)
-    networks.decoder.linear.weight[known:] = back.float().reshape(-1, 3, BLOCK, BLOCK)
-
-
-def _blocks(pixels: Tensor) -> Tensor:
-    """(N, 3, H, W) -> (m, 768) float64."""
-    return F.unfold(pixels, BLOCK, stride=BLOCK).transpose(1, 2).reshape(-1, 3 * BLOCK * BLOCK).double()
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,7 +254,7 @@ def train(
         )
         for held_out in (False, True)
     )
-    networks = placed(grown(recipe, batches) if start is None else taken_over(start), device)
+    networks = placed(grown(recipe, batches) if start is None else taken_over(start, recipe, batches), device)
     objective = _objective(recipe, batches, held_out, device)
     if start is None:
         trained = run_loop(networks, objective, recipe, output, resume=resume, average_decay=recipe.average)
@@ -282,7 +262,10 @@ def train(
         trained = fine_tune(
             networks, objective, recipe, output, resume=resume, start=start, average_decay=recipe.average
         )
-    return trained.codec
+    codec = trained.codec
+    if isinstance(trained.stand_in, OwnPrediction):  # it went along with the pixel networks
+        codec.prediction.load_state_dict(trained.stand_in.network.state_dict())
+    return codec
 
 
 def _objective(
@@ -333,10 +316,23 @@ def grown(recipe: TransformRecipe, batches: PairBatches) -> TransformNetworks:
     return networks
 
 
-def taken_over(start: ModelFiles) -> TransformNetworks:
-    """Networks to train that are those of an exported second codec. Raises InputError when its weights do not fit."""
-    codec = DyadicNetworks(shape_of(start.decode))
-    load_found(codec, networks_state(start), start.folder)
+def taken_over(start: ModelFiles, recipe: TransformRecipe, batches: PairBatches | None = None) -> TransformNetworks:
+    """Networks to train that are those of an exported second codec, as wide and for such rates as the recipe says.
+    batches: what new channels are fitted to.
+
+    Raises InputError when its weights do not fit.
+    """
+    shape, state = shape_of(start.decode), networks_state(start)
+    load_found(DyadicNetworks(shape), state, start.folder)
+    old = tuple(float(x) for x in start.training.get("lambdas", recipe.lambdas))
+    if old != recipe.lambdas:
+        state = {k: relocated(v, old, recipe.lambdas) if k.startswith(AT_ANCHORS) else v for k, v in state.items()}
+    codec = wider(state, shape, recipe.widen)
+    if recipe.widen and batches:
+        rng = np.random.default_rng(recipe.seed)
+        pixels = torch.cat([batches.draw(rng)[0] for _ in range(40)])
+        add_channels(codec, shape.channels, pixels, len(recipe.lambdas) - 1.0)
+        expect_channels(codec, shape.channels, pixels[:96])
     return TransformNetworks(codec, OwnPrediction(codec.prediction))
 
 

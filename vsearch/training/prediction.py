@@ -1,0 +1,121 @@
+"""The second codec's prediction network, trained on what the writer knew and chose for every frame."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from vsearch.models.dyadic import DyadicCodec
+from vsearch.models.dyadic_layers import LEVELS_AN_ANCHOR, DyadicNetworks, anchor_weights
+from vsearch.models.dyadic_writer import EFFORTS, LUMA, ChunkWriter
+from vsearch.models.entropy import LATENT_LIMIT
+from vsearch.models.motion import PREDICTION_STEPS
+from vsearch.models.order import rounds
+from vsearch.models.shifts import palettes
+from vsearch.training.losses import latent_bits
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Seen:
+    """Coded frames of one size. values: (n, C, h, w) int16; predicted: the same in 1 / PREDICTION_STEPS; flags:
+    (n, FLAGS, h, w) float32; level: (n,); channels: (n,) how many channels are coded, the first ones; held:
+    (n, h, w), the blocks of which nothing is coded.
+    """
+
+    values: NDArray[np.int16]
+    predicted: NDArray[np.int16]
+    flags: NDArray[np.float32]
+    level: NDArray[np.int64]
+    channels: NDArray[np.int64]
+    held: NDArray[np.bool_]
+
+    def coded(self, rows: NDArray[np.intp] | slice) -> NDArray[np.bool_]:
+        """Which latents of some frames are coded, (n, C, h, w)."""
+        channels = np.arange(self.values.shape[1]) < self.channels[rows][:, None]
+        return np.asarray(channels[:, :, None, None] & ~self.held[rows][:, None])
+
+
+def observe(codec: DyadicCodec, frames: NDArray[np.uint8], level: int, *, free: bool) -> Seen:
+    """What the writer knew and chose for every frame of one chunk. free: as it encodes; else the nearest integers."""
+    rate = codec.rate(level)
+    wanted = np.clip(codec.analyse(frames) * codec.up(level), -LATENT_LIMIT, LATENT_LIMIT)
+    luma = np.einsum("tchw,c->thw", frames.astype(np.float32), LUMA)
+    entries = palettes(luma, rounds(len(frames)), EFFORTS["default"])
+    writer = ChunkWriter(wanted if free else np.rint(wanted), rate, entries, free=free)
+    values = writer.write(b"\0\0\0\0").values
+    predictions = [writer.predictions[i] for i in range(len(frames))]
+    limit = 2 * LATENT_LIMIT * PREDICTION_STEPS
+    ends = np.cumsum(codec.shape.groups)
+    return Seen(
+        values.transpose(0, 3, 1, 2),
+        np.stack([np.clip(p.values, -limit, limit) for p in predictions]).transpose(0, 3, 1, 2).astype(np.int16),
+        np.stack([p.flags for p in predictions]).transpose(0, 3, 1, 2).astype(np.float32),
+        np.full(len(frames), level),
+        np.array([ends[-1 - writer.left_out.get(i, 0)] for i in range(len(frames))]),
+        np.stack([p.held for p in predictions]),
+    )
+
+
+def by_size(seen: Sequence[Seen]) -> list[Seen]:
+    """Everything of one size together."""
+    sizes: dict[tuple[int, ...], list[Seen]] = {}
+    for one in seen:
+        sizes.setdefault(one.values.shape[2:], []).append(one)
+    return [
+        Seen(*(np.concatenate([getattr(one, name) for one in alike]) for name in Seen.__dataclass_fields__))
+        for alike in sizes.values()
+    ]
+
+
+Batch = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
+
+
+def draw(seen: Sequence[Seen], batch: int, rng: np.random.Generator) -> Batch:
+    """Latents, predictions, flags and levels of a random batch of one size, and which latents are coded."""
+    counts = np.array([len(one.values) for one in seen], np.float64)
+    one = seen[int(rng.choice(len(seen), p=counts / counts.sum()))]
+    rows = rng.integers(len(one.values), size=batch)
+    return (
+        torch.from_numpy(one.values[rows]).float(),
+        torch.from_numpy(one.predicted[rows]).float() / PREDICTION_STEPS,
+        torch.from_numpy(one.flags[rows]),
+        torch.from_numpy(one.level[rows]),
+        torch.from_numpy(one.coded(rows)),
+    )
+
+
+def prediction_bits(networks: DyadicNetworks, batch: Batch) -> Tensor:
+    """Bits of each frame, (N,)."""
+    values, predicted, flags, level, coded = batch
+    weights = anchor_weights(level.float() / LEVELS_AN_ANCHOR, networks.shape.anchors)
+    means, scales = networks.prediction(values, predicted, flags, weights)
+    return (latent_bits(values, means, scales) * coded).sum((1, 2, 3))
+
+
+def train_prediction(
+    networks: DyadicNetworks, seen: Sequence[Seen], *, steps: int, learning_rate: float, seed: int, batch: int = 16
+) -> Iterator[tuple[int, float]]:
+    """Fit the prediction network; yields (step, mean bits a frame over the last hundred steps)."""
+    optimiser = torch.optim.AdamW(networks.prediction.parameters(), lr=learning_rate, weight_decay=0.0)
+    total = 0.0
+    for step in range(steps):
+        for group in optimiser.param_groups:
+            warm = min(1.0, (step + 1) / 50)
+            group["lr"] = learning_rate * warm * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / steps)))
+        bits = prediction_bits(networks, draw(seen, batch, np.random.default_rng([seed, step])))
+        # Logarithms, so that frames of few bits count as much as those of many: what is saved is a share.
+        loss = torch.log(bits + 200).mean()
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(networks.prediction.parameters(), 1.0)
+        optimiser.step()
+        total += float(bits.detach().mean())
+        if (step + 1) % 100 == 0:
+            yield step + 1, total / 100
+            total = 0.0

@@ -1,0 +1,97 @@
+"""More channels for a codec: what it leaves of pictures, by a linear transform; and other rates for its anchors."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from vsearch.models.dyadic_layers import DyadicNetworks, DyadicShape, anchor_weights
+from vsearch.models.layers import BLOCK, N_SCALES, scale_of_index
+
+LATENTS_A_UNIT = 2.55  # of a Karhunen-Loeve coefficient of pixels in [-0.5, 0.5]
+AT_ANCHORS = ("gains.", "decoder.scale.", "decoder.shift.", "prediction.rate.", "prediction.finer.")
+
+
+def relocated(at: Tensor, old: Sequence[float], new: Sequence[float]) -> Tensor:
+    """Values at anchors of the lambdas `old` -> at those of `new`, on straight lines over the logarithm of lambda, also
+    beyond the ends. (anchors, ...) each.
+    """
+    rows = []
+    for value in new:
+        left = min(max(bisect_right(old, value) - 1, 0), len(old) - 2)
+        share = math.log(value / old[left]) / math.log(old[left + 1] / old[left])
+        rows.append(at[left] + (at[left + 1] - at[left]) * share)
+    return torch.stack(rows)
+
+
+@torch.no_grad()
+def wider(state: Mapping[str, Tensor], shape: DyadicShape, more: int) -> DyadicNetworks:
+    """The codec of a state dict with a group of `more` channels added, which do nothing yet (0: the codec as it is)."""
+    networks = DyadicNetworks(replace(shape, groups=(*shape.groups, more)) if more else shape)
+    for name, target in networks.state_dict().items():
+        if name not in state:
+            continue  # the coding step of the new group
+        source = state[name]
+        if target.shape != source.shape:
+            # Gains as the other channels have them on average, weights of zero.
+            target.copy_(source.mean(1, keepdim=True).expand_as(target)) if "gains." in name else target.zero_()
+        target[tuple(slice(0, size) for size in source.shape)] = source
+    return networks
+
+
+@torch.no_grad()
+def add_channels(networks: DyadicNetworks, known: int, pixels: Tensor, quality: float) -> None:
+    """Let the channels from `known` on take what the others leave of `pixels` (N, 3, H, W) at one of the rates.
+
+    They begin as the Karhunen-Loeve basis of what is left, analysed by the linear filter of the pixels that comes
+    nearest to it (least squares).
+    """
+    c = networks.shape.channels
+    left = []
+    for part in torch.split(pixels, 48):
+        weights = anchor_weights(torch.full((len(part),), quality), networks.shape.anchors)
+        up, down = networks.gains(weights)
+        latents = (networks.encoder(part) * up).round() * down
+        latents[:, known:] = 0
+        left.append(_blocks(part - networks.decoder(latents, weights)))
+    residual, blocks = torch.cat(left), _blocks(pixels)
+    _, vectors = torch.linalg.eigh(residual.T @ residual)
+    basis = vectors.flip(1)[:, : c - known]
+    ridge = 1e-3 * len(blocks) * blocks.square().mean() * torch.eye(blocks.shape[1])
+    analysis = torch.linalg.solve(blocks.T @ blocks + ridge, blocks.T @ (residual @ basis)) * LATENTS_A_UNIT
+    coefficients = blocks @ analysis
+    gram = coefficients.T @ coefficients + 1e-3 * torch.eye(c - known)
+    synthesis = torch.linalg.solve(gram, coefficients.T @ residual)
+    networks.encoder.linear.weight[known:] = analysis.T.float().reshape(-1, 3, BLOCK, BLOCK)
+    networks.decoder.linear.weight[known:] = synthesis.float().reshape(-1, 3, BLOCK, BLOCK)
+
+
+@torch.no_grad()
+def expect_channels(networks: DyadicNetworks, known: int, pixels: Tensor) -> None:
+    """Let the prediction network expect of the channels from `known` on, which are its last group, what they are on
+    average at each anchor.
+    """
+    anchors = networks.shape.anchors
+    last = f"steps.{len(networks.prediction.plans) - 1}.choose."
+    for name, value in networks.prediction.named_parameters():
+        if name.startswith(last):
+            value.zero_()
+    logarithms = scale_of_index(torch.arange(N_SCALES).float()).log().numpy()
+    latents = networks.encoder(pixels)[:, known:]
+    for anchor in range(anchors):
+        up, _ = networks.gains(anchor_weights(torch.tensor([float(anchor)]), anchors))
+        sizes = (latents * up[:, known:]).abs().mean((0, 2, 3)).clamp_min(0.05).log().numpy()
+        index = np.interp(sizes, logarithms, np.arange(N_SCALES))
+        networks.prediction.finer.at[anchor, known:] = torch.from_numpy(index).float()
+
+
+def _blocks(pixels: Tensor) -> Tensor:
+    """(N, 3, H, W) -> (m, 768) float64."""
+    return F.unfold(pixels, BLOCK, stride=BLOCK).transpose(1, 2).reshape(-1, 3 * BLOCK * BLOCK).double()
