@@ -21,11 +21,22 @@ from vsearch.bitstream import read_chunk, write_chunk, write_varints, zigzag
 from vsearch.errors import InputError, LatentError
 from vsearch.models.dyadic import DyadicCodec
 from vsearch.models.dyadic_layers import LEVELS, anchor_weights
-from vsearch.models.dyadic_reader import Rate, join_payload, read_entries, split_payload
-from vsearch.models.dyadic_writer import ChunkWriter
-from vsearch.models.entropy import GUARD, MEAN_STEPS
+from vsearch.models.dyadic_reader import Rate, join_payload, read_entries, read_map, split_payload
+from vsearch.models.dyadic_writer import MAP_BITS, ChunkWriter, smooth, write_map
+from vsearch.models.entropy import GUARD, MEAN_STEPS, SymbolReader, SymbolWriter
 from vsearch.models.exact import ExactPrediction, Floats, Grid
-from vsearch.models.motion import FLAGS, PREDICTION_STEPS, UNMOVED, Maps, all_blocks, blocks_at
+from vsearch.models.motion import (
+    FLAGS,
+    PREDICTION_STEPS,
+    UNMOVED,
+    Entry,
+    Guess,
+    Maps,
+    Source,
+    all_blocks,
+    blocks_at,
+    expected_choices,
+)
 from vsearch.models.order import rounds
 from vsearch.records import Latents
 from vsearch.training.dyadic import export_dyadic
@@ -416,6 +427,34 @@ def test_latents_of_other_weights_and_unknown_levels_are_refused(tmp_path: Path)
         one.encode(moving(1, 1), effort="heroic")
     with pytest.raises(LatentError, match="level"):
         one.pack(replace(latents, level=LEVELS))
+
+
+def expected_by_the_rule(choice: NDArray[np.uint8], y: int, x: int) -> int:
+    """As docs/format.md says it."""
+    if y == 0:
+        return int(choice[0, x - 1]) if x else 0
+    if x == 0 or choice[y, x - 1] == choice[y - 1, x - 1]:
+        return int(choice[y - 1, x])
+    return int(choice[y, x - 1])
+
+
+@given(seed=st.integers(0, 2**32 - 1), h=st.integers(1, 7), w=st.integers(1, 7))
+@settings(deadline=None)
+def test_maps_expect_what_the_format_says(codec: DyadicCodec, seed: int, h: int, w: int) -> None:
+    rng = np.random.default_rng(seed)
+    choice = np.repeat(rng.integers(0, 3, (h, w)), rng.integers(1, 3), 1)[:, :w].astype(np.uint8)
+    expected = expected_choices(choice)
+    assert all(expected[y, x] == expected_by_the_rule(choice, y, x) for y in range(h) for x in range(w))
+    coder = SymbolWriter(codec.tables)
+    write_map(coder, Guess(tuple(Entry(Source(i)) for i in range(3)), choice))
+    assert np.array_equal(read_map(SymbolReader(codec.tables, coder.bytes()), 3, h, w), choice)
+    costs = rng.uniform(0, 8, (4, h, w)).astype(np.float32)
+    smoothed = smooth(costs)
+    for y, x in np.ndindex(h, w):
+        stays = expected_by_the_rule(smoothed, y, x)
+        cheapest = int(costs[:, y, x].argmin())
+        stays_cheaply = costs[stays, y, x] <= costs[cheapest, y, x] + np.float32(MAP_BITS)
+        assert smoothed[y, x] == (stays if stays_cheaply else cheapest)
 
 
 def test_palettes_that_end_in_the_middle_of_an_entry_are_an_error() -> None:

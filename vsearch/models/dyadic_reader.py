@@ -24,7 +24,8 @@ from vsearch.models.motion import (
     Proxy,
     Shorts,
     Source,
-    expected_choice,
+    begun_map,
+    ended_map,
     predict,
     predict_all,
 )
@@ -336,11 +337,16 @@ def read_map(reader: SymbolReader, n: int, h: int, w: int) -> NDArray[np.uint8]:
     share = int(reader.uniform(1, 256)[0])
     same = reader.flags(h * w, (share + 0.5) / 256)
     others = iter(reader.uniform(int((~same).sum()), n + 1).tolist())
-    choice: list[int] = []
-    for position, expected in enumerate(same.tolist()):
-        y, x = divmod(position, w)
-        choice.append(expected_choice(choice, y, x, w) if expected else next(others))
-    return np.array(choice, np.uint8).reshape(h, w)
+    as_expected = iter(same.tolist())
+    row = w + 1
+    choices = begun_map(w)
+    for _ in range(h):
+        choices.append(0)
+        for _ in range(w):
+            left = choices[-1]
+            expected = choices[-row] if left == choices[-row - 1] else left
+            choices.append(expected if next(as_expected) else next(others))
+    return ended_map(choices, h, w)
 
 
 def read_chunks(chunks: Sequence[ChunkBytes], rate_of: Callable[[int], Rate]) -> list[tuple[Shorts, int]]:

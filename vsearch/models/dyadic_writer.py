@@ -46,7 +46,9 @@ from vsearch.models.motion import (
     Prediction,
     Shorts,
     Source,
-    expected_choice,
+    begun_map,
+    ended_map,
+    expected_choices,
 )
 from vsearch.models.order import Turn, rounds
 from vsearch.models.shifts import Effort, palettes
@@ -271,30 +273,32 @@ def _leftover(difference: NDArray[np.floating]) -> NDArray[np.float32]:
     return np.asarray(np.log1p(np.square(difference, dtype=np.float32)).sum(-1) * np.float32(1.44), np.float32)
 
 
-def smooth(costs: NDArray[np.float32]) -> NDArray[np.intp]:
+def smooth(costs: NDArray[np.float32]) -> NDArray[np.uint8]:
     """The cheapest entry of each block, (n, h, w) -> (h, w), where leaving the expected one costs MAP_BITS."""
     n, h, w = costs.shape
-    best = costs.argmin(0)
-    flat = costs.reshape(n, -1)
-    choice: list[int] = []
-    for position, own in enumerate(best.ravel().tolist()):
-        y, x = divmod(position, w)
-        expected = expected_choice(choice, y, x, w)
-        stay = flat[expected, position] <= flat[own, position] + MAP_BITS
-        choice.append(expected if stay else own)
-    return np.array(choice, np.intp).reshape(h, w)
+    best = iter(costs.argmin(0).ravel().tolist())
+    limits = iter((costs.min(0) + np.float32(MAP_BITS)).ravel().tolist())
+    by_block = iter(costs.reshape(n, -1).T.tolist())
+    row = w + 1
+    choices = begun_map(w)
+    for _ in range(h):
+        choices.append(0)
+        for _ in range(w):
+            left = choices[-1]
+            expected = choices[-row] if left == choices[-row - 1] else left
+            own, limit, prices = next(best), next(limits), next(by_block)
+            choices.append(expected if prices[expected] <= limit else own)
+    return ended_map(choices, h, w)
 
 
 def write_map(coder: SymbolWriter, guess: Guess) -> None:
     """The palette map of one frame: how often it is as expected, where, and what it is elsewhere."""
-    h, w = guess.choice.shape
-    choice = guess.choice.ravel().tolist()
-    expected = [expected_choice(choice, i // w, i % w, w) for i in range(h * w)]
-    same = np.array(choice) == np.array(expected)
+    choice = guess.choice.astype(np.int64)
+    same = choice == expected_choices(guess.choice)
     share = min(255, int(same.mean() * 256))
     coder.uniform(np.array([share]), 256)
-    coder.flags(same, (share + 0.5) / 256)
-    coder.uniform(np.array(choice)[~same], len(guess.entries) + 1)
+    coder.flags(same.ravel(), (share + 0.5) / 256)
+    coder.uniform(choice[~same], len(guess.entries) + 1)
 
 
 def near_boundary(x: NDArray[np.float64]) -> NDArray[np.bool_]:

@@ -272,15 +272,24 @@ def all_blocks(proxy: Proxy, size: tuple[int, int], dy: int, dx: int) -> Proxy:
     return np.concatenate(parts, 1)
 
 
-def expected_choice(choice: Sequence[int], y: int, x: int, w: int) -> int:
-    """What the map probably says at (y, x), from what is left and above: above where the row above did not change.
+def begun_map(w: int) -> list[int]:
+    """The border of a palette map that is made in row order: a row of -1 above it; each row then begins with a 0.
 
-    choice: the map so far, in row order.
+    With it the rule of docs/format.md is the same everywhere: expected is what is above if left and above left are
+    alike, otherwise what is left. Loops over it spell the rule out, because a call for every block took longer than all
+    the rest of them.
     """
-    if not y:
-        return choice[x - 1] if x else 0
-    above = choice[(y - 1) * w + x]
-    if not x:
-        return above
-    left = choice[y * w + x - 1]
-    return above if left == choice[(y - 1) * w + x - 1] else left
+    return [-1] * (w + 1)
+
+
+def ended_map(choices: list[int], h: int, w: int) -> NDArray[np.uint8]:
+    """The map (h, w) within its border."""
+    return np.array(choices[w + 1 :], np.uint8).reshape(h, w + 1)[:, 1:]
+
+
+def expected_choices(choice: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """What the rule expects at every place of a map, (h, w)."""
+    padded = np.pad(choice.astype(np.int64), ((1, 0), (1, 0)))
+    padded[0] = -1
+    left, above, corner = padded[1:, :-1], padded[:-1, 1:], padded[:-1, :-1]
+    return np.where(left == corner, above, left)

@@ -117,7 +117,7 @@ def run_loop(
     """
     average = Average(network, decay=average_decay)
     optimiser = torch.optim.AdamW(
-        network.parameters(), lr=recipe.learning_rate, betas=(0.9, 0.98), weight_decay=weight_decay, fused=True
+        network.parameters(), lr=recipe.learning_rate, betas=(0.9, 0.98), weight_decay=weight_decay
     )
     state = load_state(output, network, average, optimiser) if resume else RunState(step=0)
     columns = ("step", "seconds", *objective.columns, "rate")
