@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -38,6 +39,7 @@ from vsearch.models.motion import (
     expected_choices,
 )
 from vsearch.models.order import rounds
+from vsearch.models.weights import ModelFiles, write_model
 from vsearch.records import Latents
 from vsearch.training.dyadic import export_dyadic
 
@@ -427,6 +429,62 @@ def test_latents_of_other_weights_and_unknown_levels_are_refused(tmp_path: Path)
         one.encode(moving(1, 1), effort="heroic")
     with pytest.raises(LatentError, match="level"):
         one.pack(replace(latents, level=LEVELS))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("levels.up", None),
+        ("levels.down", np.zeros((3, 16), np.float32)),
+        ("maps.analysis", np.zeros((384, 2), np.float32)),
+        ("prediction.steps.1.from_half.weight", None),
+        ("prediction.gather.2.weight", np.zeros((8, 4, 1, 1), np.float32)),
+        ("tables.narrow", np.zeros(7, np.int32)),
+    ],
+)
+def test_a_model_whose_weights_are_incomplete_or_of_other_shapes_is_refused(
+    tmp_path: Path, name: str, value: NDArray[Any] | None
+) -> None:
+    small_dyadic(tmp_path / "good")
+    files = ModelFiles.read(tmp_path / "good")
+    tensors = {k: v for k, v in files.numpy().items() if k != name} | ({} if value is None else {name: value})
+    bad = write_model(
+        tmp_path / "bad", kind="codec", family="dyadic", decode=files.decode, training={}, tensors=tensors
+    )
+    with pytest.raises(LatentError, match=name.replace(".", r"\.")):
+        DyadicCodec(bad)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("groups", [4, 12]), ("groups", [4, 4, 8, 0]), ("predicted", 16), ("anchors", 3), ("encoder_widths", [1])],
+)
+def test_a_model_whose_card_says_what_cannot_be_is_refused(tmp_path: Path, field: str, value: object) -> None:
+    small_dyadic(tmp_path / "good")
+    files = ModelFiles.read(tmp_path / "good")
+    decode = {**files.decode, field: value}
+    bad = write_model(
+        tmp_path / "bad", kind="codec", family="dyadic", decode=decode, training={}, tensors=files.numpy()
+    )
+    with pytest.raises(LatentError, match="malformed"):
+        DyadicCodec(bad)
+
+
+def test_tiers_of_levels_that_there_are_not_are_refused(tmp_path: Path) -> None:
+    small_dyadic(tmp_path / "good")
+    files = ModelFiles.read(tmp_path / "good")
+    for tiers in ({"default": LEVELS}, {"default": "fine"}):
+        bad = write_model(
+            tmp_path / "bad",
+            kind="codec",
+            family="dyadic",
+            decode=files.decode,
+            search={"tiers": tiers},
+            training={},
+            tensors=files.numpy(),
+        )
+        with pytest.raises(LatentError, match=r"model\.json"):
+            DyadicCodec(bad)
 
 
 def expected_by_the_rule(choice: NDArray[np.uint8], y: int, x: int) -> int:

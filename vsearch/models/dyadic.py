@@ -32,9 +32,9 @@ from vsearch.models.dyadic_layers import (
 from vsearch.models.dyadic_reader import Rate, read_chunks
 from vsearch.models.dyadic_writer import CODEC_ID, EFFORTS, write_latents, write_pictures
 from vsearch.models.entropy import LATENT_LIMIT, Tables
-from vsearch.models.exact import ExactPrediction
+from vsearch.models.exact import HALVED, ExactPrediction, step_plans
 from vsearch.models.layers import BLOCK, Network, placed
-from vsearch.models.motion import Maps
+from vsearch.models.motion import BLOCK_VALUES, FLAGS, Maps
 from vsearch.models.weights import ModelFiles, has_bfloat16, torch_device
 from vsearch.records import CHUNK_FRAMES, Latents
 
@@ -79,6 +79,7 @@ class DyadicCodec:
         self._device = torch_device(device)
         self.reduced = has_bfloat16(self._device)  # whether the pixel networks run in bfloat16
         self._tensors = files.numpy()
+        _check_tensors(files, self._tensors, self.shape)
         self.tables = Tables.from_counts(self._tensors["tables.narrow"], self._tensors["tables.wide"])
         self.rate = lru_cache(maxsize=LEVELS)(self._rate)
         self.rate(0)  # refuses weights whose rounding error cannot be bounded
@@ -114,7 +115,10 @@ class DyadicCodec:
 
     def _network(self, network: Network, prefix: str) -> Network:
         tensors = {k.removeprefix(prefix): v for k, v in self._files.torch().items() if k.startswith(prefix)}
-        network.load_state_dict(tensors)
+        try:
+            network.load_state_dict(tensors)
+        except RuntimeError as error:
+            raise LatentError(f"{self._files.folder}: the weights do not fit the card ({error})") from error
         return placed(network.eval().requires_grad_(False), self._device)
 
     def _precision(self) -> torch.autocast:
@@ -257,14 +261,62 @@ def _check_frames(frames: NDArray[np.uint8]) -> None:
         raise InputError(f"frames of {frames.shape[3]}x{frames.shape[2]} are too large: at most {MAX_BLOCKS} blocks")
 
 
+def _check_tensors(files: ModelFiles, tensors: Mapping[str, NDArray[Any]], shape: DyadicShape) -> None:
+    """Raises LatentError unless all that reading and writing latents takes is there, in the shapes of the card."""
+    for name, wanted in _shapes(shape).items():
+        found = tensors[name].shape if name in tensors else None
+        if found != wanted:
+            what = "is missing" if found is None else f"is {found} instead of {wanted}"
+            raise LatentError(f"{files.folder}: the weights do not fit the card ({name} {what})")
+    for name in ("tables.narrow", "tables.wide"):
+        if name not in tensors or tensors[name].ndim != 2:
+            raise LatentError(f"{files.folder}: the weights do not fit the card ({name} is no list of tables)")
+
+
+def _shapes(shape: DyadicShape) -> dict[str, tuple[int, ...]]:
+    """What every tensor measures that takes part in reading and writing latents, but for the tables."""
+    c, k = shape.channels, shape.context_width
+    shapes: dict[str, tuple[int, ...]] = {
+        "levels.up": (LEVELS, c),
+        "levels.down": (LEVELS, c),
+        "levels.distortion": (LEVELS, c),
+        "maps.synthesis": (c, BLOCK_VALUES),
+        "maps.analysis": (BLOCK_VALUES, c),
+        "prediction.near.weight": (k, shape.predicted + FLAGS, 3, 3),
+        "prediction.near.bias": (k,),
+        "prediction.rest.weight": (k, c - shape.predicted, 1, 1),
+        "prediction.rate": (LEVELS, k),
+        "prediction.finer": (LEVELS, c),
+    }
+    for i, group in enumerate(shape.groups[:-1]):
+        shapes[f"prediction.gather.{i}.weight"] = (k, group, 3, 3)
+    for i, plan in enumerate(step_plans(shape.groups)):
+        out = plan.end - plan.start
+        step = {"hidden.weight": (k, k, 1, 1), "hidden.bias": (k,), "choose.weight": (2 * out, k, 1, 1)}
+        step |= {"choose.bias": (2 * out,), "trust": (out,)}
+        if plan.half == 1:
+            step |= {"from_half.weight": (k, out, 3, 3), "from_neighbours.weight": (out, 1, 3, 3)}
+        shapes |= {f"prediction.steps.{i}.{name}": size for name, size in step.items()}
+    return shapes
+
+
 def _tiers(search: Mapping[str, Any]) -> dict[str, int]:
-    tiers = {str(name): int(level) for name, level in dict(search.get("tiers", {})).items()}
+    try:
+        tiers = {str(name): int(level) for name, level in dict(search.get("tiers", {})).items()}
+    except (TypeError, ValueError) as error:
+        raise LatentError(f"the codec's model.json is malformed: {error!r}") from error
+    if not all(0 <= level < LEVELS for level in tiers.values()):
+        raise LatentError(f"the codec's model.json names levels that there are not: {tiers}")
     return tiers if "default" in tiers else {"default": LEVELS_AN_ANCHOR, **tiers}
 
 
 def shape_of(decode: Mapping[str, Any]) -> DyadicShape:
     """The codec's widths from the decode-relevant fields of its `model.json`. Raises LatentError when malformed."""
     try:
+        if not 0 < int(decode["predicted"]) < sum(decode["groups"]) or min(decode["groups"]) < 1:
+            raise ValueError("groups and predicted do not fit together")
+        if len(decode["groups"]) <= HALVED or int(decode["anchors"]) != (LEVELS - 1) // LEVELS_AN_ANCHOR + 1:
+            raise ValueError("too few groups, or another number of anchors than levels are made for")
         a, b, c = (int(x) for x in decode["encoder_widths"])
         d, e, f = (int(x) for x in decode["decoder_widths"])
         return DyadicShape(

@@ -67,6 +67,7 @@ class GemHead:
         self.model_id = files.model_id
         self.d = shape.d
         self._channels = shape.channels
+        self._latents_of = files.decode.get("latents_of")  # None: a head of before heads said so
         self._device = torch_device(device)
         network = HeadNetwork(shape)
         tensors = files.torch()
@@ -85,8 +86,12 @@ class GemHead:
         return cls(ModelFiles.read(folder), device=device, threads=threads)
 
     def embed(self, latents: Latents) -> NDArray[np.float32]:
-        """(T, d) float32, unit length. Raises LatentError for latents with another number of channels."""
+        """(T, d) float32, unit length. Raises LatentError for latents of another codec than it was trained for."""
         values: NDArray[Any] = latents.values
+        if self._latents_of not in (None, latents.model_id):
+            raise LatentError(
+                f"the head reads latents of model {str(self._latents_of)[:12]}, not of model {latents.model_id[:12]}"
+            )
         if values.shape[1] != self._channels:
             raise LatentError(f"the head reads latents of {self._channels} channels, not {values.shape[1]}")
         if self._scales is not None:
