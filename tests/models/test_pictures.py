@@ -11,7 +11,7 @@ from tests.models.small import SMALL, small_codec, small_head
 from vsearch.errors import InputError, LatentError
 from vsearch.models import load_codec, load_head, read_model_id
 from vsearch.models.base import EmbeddingHead, LatentCodec
-from vsearch.models.weights import ModelFiles
+from vsearch.models.weights import ModelFiles, write_model
 from vsearch.records import Latents
 
 
@@ -66,6 +66,18 @@ def test_the_head_refuses_latents_of_another_width(tmp_path: Path) -> None:
     head = small_head(tmp_path)
     with pytest.raises(LatentError, match="channels"):
         head.embed(Latents(values=np.zeros((1, 3, 2, 2), np.int16), codec_id=1, model_id="x"))
+
+
+def test_the_head_refuses_latents_of_another_codec_than_it_was_trained_for(tmp_path: Path) -> None:
+    one, other = small_codec(tmp_path / "a", seed=0), small_codec(tmp_path / "b", seed=1)
+    small_head(tmp_path / "any")
+    files = ModelFiles.read(tmp_path / "any")
+    decode = {**files.decode, "latents_of": one.model_id}
+    write_model(tmp_path / "h", kind="head", family="gem", decode=decode, training={}, tensors=files.numpy())
+    head = load_head(tmp_path / "h")
+    assert head.embed(one.encode(random_frames(1))).shape == (1, 16)
+    with pytest.raises(LatentError, match=f"not of model {other.model_id[:12]}"):
+        head.embed(other.encode(random_frames(1)))
 
 
 def test_models_load_by_family_and_keep_their_identity(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import shutil
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -138,7 +139,9 @@ def test_a_second_codec_is_trained_further_and_its_gain_is_told(trained: Path, p
     assert gain.before.keys() == gain.after.keys() == COLUMNS
     assert gain.after["psnr_db"] == pytest.approx(gain.before["psnr_db"], abs=0.5)
     assert gain.after != gain.before
-    assert DyadicCodec.load(tmp_path / "own" / "model").model_id != gain.began_with
+    own = DyadicCodec.load(tmp_path / "own" / "model")
+    assert own.model_id != gain.began_with
+    assert own.tiers == DyadicCodec.load(trained / "model").tiers
 
 
 FURTHER_RECIPE = TransformRecipe(frames="", steps=1)
@@ -203,15 +206,20 @@ def test_what_does_not_fit_together_is_an_error_before_anything_is_trained(
         PredictionRecipe(steps=(1,), learning_rates=(1e-3,))
 
 
-def test_the_recipes_that_come_along_are_what_training_does_without_one() -> None:
+def test_the_recipes_that_come_along_are_read_and_fit_together() -> None:
     recipes = Path(transform.__file__).parent / "recipes"
     tables = {path.stem: tomllib.loads(path.read_text()) for path in recipes.glob("*.toml")}
-    assert tables.keys() == {"base", "dyadic", "own"}
-    for name, usual in (("dyadic", PredictionRecipe()), ("own", FURTHER)):
-        values = {k: tuple(v) if isinstance(v, list) else v for k, v in tables[name]["prediction"].items()}
-        assert PredictionRecipe(**values) == usual
-        assert TransformRecipe(**tables[name]["dyadic"]).frames == tables[name]["dyadic"]["frames"]
-    assert TransformRecipe(**tables["dyadic"]["dyadic"]).first_lambda == tables["base"]["codec"]["rate_lambda"]
+    assert tables.keys() == {"base", "dyadic", "own", "wide"}
+
+    def values(name: str, table: str) -> dict[str, Any]:
+        return {k: tuple(v) if isinstance(v, list) else v for k, v in tables[name][table].items()}
+
+    finishing = {name: PredictionRecipe(**values(name, "prediction")) for name in ("dyadic", "own", "wide")}
+    assert finishing["own"] == FURTHER
+    assert finishing["dyadic"].nearest_passes == 1 > finishing["wide"].nearest_passes
+    pixels = {name: TransformRecipe(**values(name, "dyadic")) for name in ("dyadic", "own", "wide")}
+    assert pixels["dyadic"].first_lambda == tables["base"]["codec"]["rate_lambda"]
+    assert pixels["own"].lambdas == pixels["wide"].lambdas
 
 
 def test_a_codec_trained_further_is_judged_by_what_its_writer_sees_of_an_unmoved_frame(tmp_path: Path) -> None:

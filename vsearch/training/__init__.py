@@ -58,7 +58,7 @@ def _train_first(config: Path, output: Path, resume: bool, start: Path | None, p
 def _train_second(config: Path, output: Path, resume: bool, start: Path | None, progress: Progress | None) -> Path:
     """The pixel networks in `output`/transform, then all that follows from them, which is done at one go."""
     import shutil
-    from dataclasses import asdict
+    from dataclasses import asdict, replace
 
     from vsearch.training.data import PackedFrames
     from vsearch.training.dyadic import FURTHER, PredictionRecipe, finish, start_scales
@@ -70,6 +70,9 @@ def _train_second(config: Path, output: Path, resume: bool, start: Path | None, 
     further = FURTHER if start else PredictionRecipe()
     rest = _recipe(config, "prediction", PredictionRecipe) if "prediction" in _tables(config) else further
     files = read_start(start, kind="codec", family="dyadic") if start else None
+    if files:  # the tiers stay where they are, unless the recipe says otherwise
+        named = _tables(config).get("prediction", {})
+        rest = replace(rest, **{k: v for k, v in files.search.get("tiers", {}).items() if k not in named})
     began_with = files or read_first(recipe)
     packed = PackedFrames(Path(recipe.frames), progress)
     pixel_run, unfinished = output / "transform", output / "unfinished"
@@ -87,6 +90,7 @@ def _train_second(config: Path, output: Path, resume: bool, start: Path | None, 
         unfinished,
         training=notes,
         precision=recipe.precision,
+        structure=recipe.structure,
         progress=progress,
     ).copy_to(output / "model")
     shutil.rmtree(unfinished)

@@ -51,3 +51,39 @@ def entropy_regulariser(vectors: Tensor, groups: Tensor) -> Tensor:
     distance = torch.cdist(vectors, vectors)
     distance = distance.masked_fill(groups[:, None] == groups[None, :], 1e4)
     return -torch.log(distance.min(1).values.clamp_min(1e-6)).mean()
+
+
+def ssim_of(a: Tensor, b: Tensor) -> Tensor:
+    """Structural similarity on luma of pictures (N, 3, H, W) in [-0.5, 0.5], (N,): `metrics.ssim`, differentiable."""
+    offsets = torch.arange(11, dtype=torch.float32, device=a.device) - 5
+    window = torch.exp(-(offsets**2) / (2 * 1.5**2))
+    window = window / window.sum()
+    weights = torch.tensor([0.299, 0.587, 0.114], device=a.device)[:, None, None]
+    x, y = (((p.float() + 0.5) * 255.0) * weights for p in (a, b))
+    x, y = x.sum(1, keepdim=True), y.sum(1, keepdim=True)
+    n = len(x)
+    planes = torch.cat([x, y, x * x + y * y, x * y])
+    with torch.autocast(a.device.type, enabled=False):  # variances are small differences of large numbers
+        for kernel in (window[None, None, :, None], window[None, None, None, :]):
+            planes = F.conv2d(planes, kernel)
+    mean_x, mean_y, squares, product = torch.split(planes, n)
+    means, mean_squares = mean_x * mean_y, mean_x**2 + mean_y**2
+    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+    structure = (2 * (product - means) + c2) / (squares - mean_squares + c2)
+    luminance = (2 * means + c1) / (mean_squares + c1)
+    similarity: Tensor = (structure * luminance).mean((1, 2, 3))
+    return similarity
+
+
+def distortion(shown: Tensor, pixels: Tensor, *, structure: float) -> tuple[Tensor, Tensor]:
+    """What a rate-distortion loss weighs, and the squared errors (0..255 scale) alone, (N,) each.
+
+    The first is the squared error with a share `structure` of its pull given to 1 - SSIM: its gradient is that of
+    (1 - structure) log(squared error) + structure log(1 - SSIM), at the size that the squared error has.
+    """
+    mse = (shown.float() - pixels.float()).square().mean((1, 2, 3)) * 255.0**2
+    if not structure:
+        return mse, mse
+    lack = (1 - ssim_of(shown, pixels)).clamp_min(1e-4)
+    size = mse.detach()
+    return (1 - structure) * mse + structure * size * lack / lack.detach(), mse

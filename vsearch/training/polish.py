@@ -21,6 +21,7 @@ from vsearch.models.dyadic_layers import LEVELS_AN_ANCHOR, DyadicNetworks, ancho
 from vsearch.training.checkpoints import Average
 from vsearch.training.chunks import as_pixels
 from vsearch.training.loop import scheduled_rate
+from vsearch.training.losses import distortion
 
 LOSS_SCALE = math.sqrt(0.0015)  # of no consequence but for what the log says
 Batch = tuple[Tensor, Tensor, Tensor]
@@ -57,16 +58,16 @@ def draw(pictures: Sequence[Sequence[Picture]], batch: int, rng: np.random.Gener
     )
 
 
-def decoder_loss(networks: DyadicNetworks, batch: Batch, lambdas: Sequence[float]) -> Tensor:
-    """Squared error times the square root of each rate's lambda, so that every rate pulls about as hard."""
+def decoder_loss(networks: DyadicNetworks, batch: Batch, lambdas: Sequence[float], *, structure: float = 0.0) -> Tensor:
+    """Distortion times the square root of each rate's lambda, so that every rate pulls about as hard."""
     values, pixels, level = batch
     weights = anchor_weights(level.float() / LEVELS_AN_ANCHOR, networks.shape.anchors)
     rate_lambda = torch.exp(weights @ torch.tensor(lambdas).log())
     with torch.no_grad():
         down = networks.gains(weights)[1]
     shown = networks.decoder((values * down).contiguous(memory_format=torch.channels_last), weights)
-    mse = (shown - pixels).square().mean((1, 2, 3)) * 255.0**2
-    loss: Tensor = (mse * rate_lambda.sqrt()).mean() * LOSS_SCALE
+    weighed, _ = distortion(shown, pixels, structure=structure)
+    loss: Tensor = (weighed * rate_lambda.sqrt()).mean() * LOSS_SCALE
     return loss
 
 
@@ -78,12 +79,13 @@ def polish_decoder(
     steps: int,
     seed: int,
     precision: str,
+    structure: float = 0.0,
     learning_rate: float = 2e-4,
     batch: int = 6,
 ) -> Iterator[tuple[int, float]]:
     """Train the decoder; yields (step, mean loss over the last hundred steps). At the end it has its averaged weights.
 
-    precision: of the decoder's network, float32 or bfloat16, as in `loop`.
+    precision: of the decoder's network, float32 or bfloat16, as in `loop`; structure: see `losses.distortion`.
     """
     decoder = networks.decoder.requires_grad_(True)
     average = Average(decoder)
@@ -94,7 +96,7 @@ def polish_decoder(
             group["lr"] = scheduled_rate(step, peak=learning_rate, steps=steps, warmup_steps=100, floor=0.01)
         examples = draw(pictures, batch, np.random.default_rng([seed, step]))
         with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
-            loss = decoder_loss(networks, examples, lambdas)
+            loss = decoder_loss(networks, examples, lambdas, structure=structure)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(decoder.parameters(), 1.0)

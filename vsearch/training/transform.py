@@ -39,7 +39,7 @@ from vsearch.training.data import PackedFrames, PairBatches
 from vsearch.training.dyadic import networks_state
 from vsearch.training.finetune import fine_tune, load_found, read_start
 from vsearch.training.loop import Objective, Values, prepare, run_loop, scheduled_rate
-from vsearch.training.losses import latent_bits, round_straight_through
+from vsearch.training.losses import distortion, latent_bits, round_straight_through
 from vsearch.training.widen import AT_ANCHORS, add_channels, expect_channels, relocated, wider
 
 ANCHORS = (LEVELS - 1) // LEVELS_AN_ANCHOR + 1
@@ -52,7 +52,8 @@ class TransformRecipe:
     lambdas: of each anchor, weighing squared error (0..255 scale) against bits a pixel. first: the folder of the first
     codec that it starts from; first_lambda: what that was trained with; new_channels: what it gets more; context_width,
     predicted: see `DyadicShape`. A second codec that is trained further brings all of these itself but the lambdas;
-    widen: the channels of a group that it gets more.
+    widen: the channels of a group that it gets more. structure: the share of 1 - SSIM in the distortion
+    (`losses.distortion`).
 
     Raises InputError for another number of rates than levels are made for.
     """
@@ -72,6 +73,7 @@ class TransformRecipe:
     zoom: tuple[float, float] = (0.5, 0.85)
     lambdas: tuple[float, ...] = (0.0004, 0.00137, 0.00468, 0.016)
     intra_weight: float = 0.3
+    structure: float = 0.0
     learning_rate: float = 6e-4
     warmup_steps: int = 200
     average: float = 0.999
@@ -229,10 +231,10 @@ def transform_loss(
         means, scales = networks.stand_in(rounded, previous, has_previous, weights)
         bits = latent_bits(valued, means, scales).sum((1, 2, 3)) / (pixels.shape[2] * pixels.shape[3])
     shown = networks.codec.decoder(rounded * down, weights)
-    mse = (shown - pixels).square().mean((1, 2, 3)) * 255.0**2
+    weighed, mse = distortion(shown, pixels, structure=recipe.structure)
     share = torch.cat([torch.full((n,), recipe.intra_weight), torch.full((n,), 1 - recipe.intra_weight)]).to(bits)
     # Over the square root of lambda, so that every rate pulls about as hard as the others.
-    total = ((2 * share * bits + rate_lambda * mse) / rate_lambda.sqrt()).mean() * math.sqrt(recipe.first_lambda)
+    total = ((2 * share * bits + rate_lambda * weighed) / rate_lambda.sqrt()).mean() * math.sqrt(recipe.first_lambda)
     return TransformLoss(total=total, intra_bpp=bits[:n].mean(), inter_bpp=bits[n:].mean(), mse=mse.mean())
 
 
