@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -55,24 +57,29 @@ def entropy_regulariser(vectors: Tensor, groups: Tensor) -> Tensor:
 
 def ssim_of(a: Tensor, b: Tensor) -> Tensor:
     """Structural similarity on luma of pictures (N, 3, H, W) in [-0.5, 0.5], (N,): `metrics.ssim`, differentiable."""
-    offsets = torch.arange(11, dtype=torch.float32, device=a.device) - 5
-    window = torch.exp(-(offsets**2) / (2 * 1.5**2))
-    window = window / window.sum()
     weights = torch.tensor([0.299, 0.587, 0.114], device=a.device)[:, None, None]
-    x, y = (((p.float() + 0.5) * 255.0) * weights for p in (a, b))
-    x, y = x.sum(1, keepdim=True), y.sum(1, keepdim=True)
-    n = len(x)
+    x, y = ((((p.float() + 0.5) * 255.0) * weights).sum(1) for p in (a, b))
+    n, height, width = x.shape
     planes = torch.cat([x, y, x * x + y * y, x * y])
     with torch.autocast(a.device.type, enabled=False):  # variances are small differences of large numbers
-        for kernel in (window[None, None, :, None], window[None, None, None, :]):
-            planes = F.conv2d(planes, kernel)
+        planes = _window(height).to(a.device) @ planes @ _window(width).to(a.device).T
     mean_x, mean_y, squares, product = torch.split(planes, n)
     means, mean_squares = mean_x * mean_y, mean_x**2 + mean_y**2
     c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
     structure = (2 * (product - means) + c2) / (squares - mean_squares + c2)
     luminance = (2 * means + c1) / (mean_squares + c1)
-    similarity: Tensor = (structure * luminance).mean((1, 2, 3))
+    similarity: Tensor = (structure * luminance).mean((1, 2))
     return similarity
+
+
+@lru_cache(maxsize=16)
+def _window(size: int) -> Tensor:
+    """(size - 10, size): SSIM's window at every place where it fits. As a product of matrices it takes a tenth of the
+    time of a convolution of single planes.
+    """
+    offsets = torch.arange(size)[None, :] - torch.arange(size - 10)[:, None] - 5
+    weights = torch.where(offsets.abs() <= 5, torch.exp(-offsets.float().square() / (2 * 1.5**2)), 0.0)
+    return weights / weights.sum(1, keepdim=True)
 
 
 def distortion(shown: Tensor, pixels: Tensor, *, structure: float) -> tuple[Tensor, Tensor]:
