@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 
 import pytest
@@ -98,6 +98,22 @@ def test_never_more_than_k_hits_are_given(library: Library, place: Path) -> None
     assert len(one(library.search([place / "excerpt.mp4"], k=1, min_similarity=0)).hits) == 1
 
 
+def test_what_recurs_in_a_video_is_found_at_every_place_that_is_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    starts = videos.cuts_video(tmp_path / "a" / "series.mp4", [(70, 75), (71, 100), (70, 75), (72, 100), (70, 75)])
+    videos.cuts_video(tmp_path / "ident.mp4", [(70, 75)])
+    with archives.open_tiny(tmp_path / "library") as library:
+        library.index([tmp_path / "a"], IndexConfig(workers=1))
+        (once,) = one(library.search([tmp_path / "ident.mp4"])).hits
+        hits = one(library.search([tmp_path / "ident.mp4"], per_video=5)).hits
+    assert once == hits[0]
+    ends = sorted((hit.start_s, hit.end_s) for hit in hits)
+    assert all(before[1] <= after[0] for before, after in pairwise(ends))
+    assert sorted(hit.start_s for hit in hits[:3]) == pytest.approx(
+        [starts[number] / FPS for number in (0, 2, 4)], abs=0.6
+    )
+
+
 def test_a_query_that_cannot_be_read_does_not_stop_the_others(library: Library, place: Path) -> None:
     queries = [place / "nowhere.mp4", place / "sound.mp4", place, place / "excerpt.mp4"]
     results = list(library.search(queries))
@@ -107,10 +123,15 @@ def test_a_query_that_cannot_be_read_does_not_stop_the_others(library: Library, 
 
 
 def test_queries_are_answered_as_they_are_asked_for(library: Library, place: Path) -> None:
-    def endless() -> list[Path]:
-        return [place / "excerpt.mp4"] * 10_000
+    taken = []
+
+    def endless() -> Iterator[Path]:
+        while True:
+            taken.append(len(taken))
+            yield place / "excerpt.mp4"
 
     assert len(list(islice(library.search(endless()), 2))) == 2
+    assert taken == [0, 1]
 
 
 def test_stored_videos_and_clips_can_be_asked_with(library: Library, place: Path) -> None:
@@ -122,7 +143,9 @@ def test_stored_videos_and_clips_can_be_asked_with(library: Library, place: Path
     assert one(library.search(["v999"])).error_code == "input"
 
 
-@pytest.mark.parametrize("arguments", [{"k": 0}, {"start_s": 5.0, "end_s": 2.0}, {"min_similarity": 1.5}])
+@pytest.mark.parametrize(
+    "arguments", [{"k": 0}, {"per_video": 0}, {"start_s": 5.0, "end_s": 2.0}, {"min_similarity": 1.5}]
+)
 def test_bad_arguments_are_refused_at_once(library: Library, place: Path, arguments: dict[str, float]) -> None:
     with pytest.raises(InputError):
         library.search([place / "excerpt.mp4"], **arguments)  # type: ignore[arg-type]

@@ -15,7 +15,7 @@ import os
 import platform
 import re
 from base64 import b64decode, b64encode
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -270,9 +270,10 @@ class Library:
 
     def search(
         self,
-        queries: Sequence[PathLike],
+        queries: Iterable[PathLike],
         *,
         k: int = 10,
+        per_video: int = 1,
         start_s: float | None = None,
         end_s: float | None = None,
         min_similarity: float | None = None,
@@ -281,14 +282,17 @@ class Library:
     ) -> Iterator[SearchResult]:
         """Where each query comes from: one result a query, computed as it is asked for.
 
-        queries: video or picture files; `v12` and `c345` (where no such file exists) ask with what is stored. k: hits a
-        query, at most. start_s, end_s: the range of the query to use. min_similarity: hits below are not shown (None:
+        queries: video or picture files, each taken when the one before was answered; `v12` and `c345` (where no such
+        file exists) ask with what is stored. k: hits a query, at most; per_video: hits in one video, at most, disjoint
+        in it. start_s, end_s: the range of the query to use. min_similarity: hits below are not shown (None:
         the floor measured for the head; 0 shows all). device: "auto" | "cpu" | "cuda". report: an HTML page, written
         after the last result. A query that cannot be read gives a result with `error`; the others still run. Raises
         InputError for bad arguments, UnavailableError without FAISS or without the device.
         """
         if k < 1:
             raise InputError(f"k must be at least 1, not {k}")
+        if per_video < 1:
+            raise InputError(f"per_video must be at least 1, not {per_video}")
         if start_s is not None and end_s is not None and end_s <= start_s:
             raise InputError(f"the range of the query ends ({end_s:g} s) before it starts ({start_s:g} s)")
         if min_similarity is not None and not 0 <= min_similarity <= 1:
@@ -296,6 +300,7 @@ class Library:
         return self._search(
             queries,
             k=k,
+            per_video=per_video,
             read=ReadConfig(start_s=start_s, end_s=end_s),
             floor=min_similarity,
             device=device,
@@ -304,9 +309,10 @@ class Library:
 
     def _search(
         self,
-        queries: Sequence[PathLike],
+        queries: Iterable[PathLike],
         *,
         k: int,
+        per_video: int,
         read: ReadConfig,
         floor: float | None,
         device: str,
@@ -320,7 +326,9 @@ class Library:
                 name, question = os.fsdecode(query), None
                 try:
                     question = asking.ask(name)
-                    hits = self._hits(asking.find(question, k=k, floor=floor), question.frames.still)
+                    hits = self._hits(
+                        asking.find(question, k=k, per_video=per_video, floor=floor), question.frames.still
+                    )
                     result = SearchResult(display_path(os.fsencode(name)), hits)
                 except (InputError, MediaError, LatentError) as error:
                     result = SearchResult(display_path(os.fsencode(name)), (), str(error), error.code)
@@ -662,12 +670,17 @@ class _Asking:
         start, end = _range_pts(timeline, clip.clip if clip is not None else None, self._read)
         return ask_stored(timeline, vectors, low_information, start_pts=start, end_pts=end)
 
-    def find(self, question: Question, *, k: int, floor: float | None) -> list[Match]:
+    def find(self, question: Question, *, k: int, per_video: int, floor: float | None) -> list[Match]:
         """The best matches of a query, best first. Raises UnavailableError without FAISS."""
         from vsearch.search.engine import find
 
         return find(
-            question.frames, self._gallery, self._index, k=k, min_similarity=self._floor if floor is None else floor
+            question.frames,
+            self._gallery,
+            self._index,
+            k=k,
+            per_video=per_video,
+            min_similarity=self._floor if floor is None else floor,
         )
 
     def footage(self, name: str, question: Question) -> Footage | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import re
 import shutil
 from pathlib import Path
@@ -138,6 +139,25 @@ def test_a_query_that_cannot_be_read_does_not_stop_the_others(shelf: Path) -> No
     told = on(shelf, *args)
     assert told.status == 1
     assert told.err.count("vsearch: error: ") == 2
+
+
+def test_queries_from_standard_input_are_answered_a_line_each(shelf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    a, b = shelf / "videos" / "a.mp4", shelf / "videos" / "b é.mp4"
+    odd = os.fsencode(shelf) + b"/no\xffwhere.mp4"
+    asked = io.TextIOWrapper(io.BytesIO(b"\n".join([os.fsencode(b), odd, b"", os.fsencode(a)])))
+    monkeypatch.setattr("sys.stdin", asked)
+    outcome = on(shelf, "search", a, "-", "--json")
+    first, second, failed, last = outcome.lines()
+    assert [line["query"] for line in (first, second, last)] == [str(a), str(b), str(a)]
+    assert failed["code"] == "input"
+    assert outcome.status == 1
+
+
+def test_a_match_fails_the_command_where_that_is_asked_for(shelf: Path) -> None:
+    query = ["search", shelf / "videos" / "a.mp4", "--fail-on-match"]
+    assert on(shelf, *query).status == 3
+    assert on(shelf, *query, "--min-similarity", "1").status == 0
+    assert on(shelf, "search", shelf / "nowhere.mp4", "--fail-on-match").status == 1
 
 
 def test_no_match_is_an_answer(shelf: Path) -> None:

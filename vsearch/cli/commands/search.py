@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Iterator, Sequence
 from math import ceil, floor
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -23,8 +26,17 @@ if TYPE_CHECKING:
     from vsearch.library import SearchResult
     from vsearch.records import Hit
 
-QueriesArgument = Annotated[list[Path], typer.Argument(metavar="QUERY", help="Videos or pictures to look for.")]
+MATCHED = 3  # the exit status of `--fail-on-match` when something was found
+
+QueriesArgument = Annotated[
+    list[Path],
+    typer.Argument(metavar="QUERY", help="Videos or pictures to look for; '-': their paths, a line each, from stdin."),
+]
 CountOption = Annotated[int, typer.Option("-k", "--count", min=1, metavar="N", help="At most so many hits a query.")]
+PerVideoOption = Annotated[
+    int, typer.Option(min=1, metavar="N", help="At most so many of a query's hits in one video, each elsewhere in it.")
+]
+FailOption = Annotated[bool, typer.Option("--fail-on-match", help="Exit with status 3 if anything was found.")]
 StartOption = Annotated[
     float | None, typer.Option(parser=parse_time, metavar="S", help="Use the query from here on: seconds or h:mm:ss.s.")
 ]
@@ -44,10 +56,12 @@ ReportOption = Annotated[
 def search(
     queries: QueriesArgument,
     k: CountOption = 10,
+    per_video: PerVideoOption = 1,
     start: StartOption = None,
     end: EndOption = None,
     min_similarity: FloorOption = None,
     device: DeviceOption = "auto",
+    fail_on_match: FailOption = False,
     json: JsonOption = False,
     report: ReportOption = None,
     library: LibraryOption = None,
@@ -61,23 +75,45 @@ def search(
       vsearch search still.jpg -k 3
       vsearch search film.mkv --start 1:02:00 --end 1:02:30
       vsearch search *.mp4 --json --report found.html
+      vsearch search jingle.mp4 --per-video 50 -k 50       every place where it is
+      ls *.mp4 | vsearch search - --json                   each as it is done
+      vsearch search upload.mp4 --fail-on-match && publish
 
     A hit names a video, the seconds in it that match, the seconds of the query that they match, and how similar they
     are. 'no match' is an answer. The originals may be offline; 'vsearch preview' shows a hit without them.
     """
     configure_logging(verbose)
-    failed = False
+    failed = found = False
     with open_library(library, database) as opened:
         results = opened.search(
-            queries, k=k, start_s=start, end_s=end, min_similarity=min_similarity, device=device, report=report
+            asked(queries),
+            k=k,
+            per_video=per_video,
+            start_s=start,
+            end_s=end,
+            min_similarity=min_similarity,
+            device=device,
+            report=report,
         )
         for result in results:
             failed |= result.error is not None
+            found |= bool(result.hits)
             if json:
                 print_json(as_json(result))
             else:
                 show(result)
-    raise typer.Exit(1 if failed else 0)
+    raise typer.Exit(MATCHED if found and fail_on_match else 1 if failed else 0)
+
+
+def asked(queries: Sequence[Path]) -> Iterator[Path]:
+    """The queries of a command line; in place of '-' those that standard input names, as they come."""
+    for query in queries:
+        if query != Path("-"):
+            yield query
+            continue
+        for line in sys.stdin.buffer:
+            if name := line.removesuffix(b"\n"):
+                yield Path(os.fsdecode(name))
 
 
 def as_json(result: SearchResult) -> dict[str, Any]:
