@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from tests import archives, videos
+from tests.models.small import small_codec, small_head
 from vsearch.config import IndexConfig, ReadConfig
 from vsearch.db.store import Store
 from vsearch.errors import InputError, LockedError, NotALibraryError
@@ -335,3 +336,15 @@ def test_a_folder_that_holds_something_else_never_becomes_a_library(tmp_path: Pa
     (tmp_path / "precious.txt").write_text("mine")
     with pytest.raises(NotALibraryError):
         Library.open(tmp_path, create=True)
+
+
+def test_a_head_of_another_codec_is_refused_before_anything_is_stored(tmp_path: Path) -> None:
+    small_codec(tmp_path / "codec")
+    archives.make_video(tmp_path / "videos" / "a.mp4", 1)
+    with Library.open(tmp_path / "library", create=True, codec=tmp_path / "codec") as library:
+        with pytest.raises(InputError, match="reads latents of codec"):
+            library.index([tmp_path / "videos"], IndexConfig(workers=1))
+        assert library.info()["videos"] == 0
+    small_head(tmp_path / "head")
+    with Library.open(tmp_path / "library", codec=tmp_path / "codec", head=tmp_path / "head") as library:
+        assert library.index([tmp_path / "videos"], IndexConfig(workers=1)).indexed == 1

@@ -227,7 +227,8 @@ class Library:
 
     def _indexing_models(self, store: Store, config: IndexConfig) -> tuple[LatentCodec, EmbeddingHead]:
         """The library's active models, loaded; those asked for in `open`, or at first the shipped ones, become
-        active. Raises InputError for a quality or effort that the codec does not offer."""
+        active. Raises InputError for a quality or effort that the codec does not offer, or another codec's head.
+        """
         from vsearch.extract import chosen_level
 
         meta = store.meta()
@@ -237,6 +238,12 @@ class Library:
             codec_id = self._shelf.add(codec_folder or shipped_codec()).model_id
         if head_folder is not None or head_id is None:
             head_id = self._shelf.add(head_folder or shipped_head()).model_id
+        reads = self._shelf.files(head_id).decode.get("latents_of", codec_id)
+        if reads != codec_id:
+            raise InputError(
+                f"the head {head_id[:12]} reads latents of codec {str(reads)[:12]}, not of {codec_id[:12]}: "
+                "name a head that was trained for this codec (`vsearch train embedding`)"
+            )
         codec = self._shelf.codec(codec_id, device=config.device, threads=config.threads)
         chosen_level(codec, config)
         head = self._shelf.head(head_id, device=config.device, threads=config.threads)

@@ -23,8 +23,15 @@ from vsearch.errors import InputError, LatentError
 from vsearch.models.dyadic import DyadicCodec
 from vsearch.models.dyadic_layers import LEVELS, anchor_weights
 from vsearch.models.dyadic_reader import Rate, join_payload, read_entries, read_map, split_payload
-from vsearch.models.dyadic_writer import MAP_BITS, ChunkWriter, smooth, write_map
-from vsearch.models.entropy import GUARD, MEAN_STEPS, SymbolReader, SymbolWriter
+from vsearch.models.dyadic_writer import EFFORTS, MAP_BITS, ChunkWriter, smooth, write_map
+from vsearch.models.entropy import (
+    GUARD,
+    MEAN_STEPS,
+    Correction,
+    SymbolReader,
+    SymbolWriter,
+    write_corrections,
+)
 from vsearch.models.exact import ExactPrediction, Floats, Grid
 from vsearch.models.motion import (
     FLAGS,
@@ -39,6 +46,7 @@ from vsearch.models.motion import (
     expected_choices,
 )
 from vsearch.models.order import rounds
+from vsearch.models.shifts import palettes
 from vsearch.models.weights import ModelFiles, write_model
 from vsearch.records import Latents
 from vsearch.training.dyadic import export_dyadic
@@ -101,8 +109,8 @@ def left_out(codec: DyadicCodec, data: bytes) -> list[int]:
     """How many groups each frame of a chunk leaves out, in the order of turns."""
     order = rounds(read_chunk(data).shape[0])
     groups = len(codec.shape.groups)
-    palettes = read_entries(split_payload(read_chunk(data).payload)[1], order, groups=groups)
-    return [palettes[turn.frame].left_out for turns in order for turn in turns]
+    heads = read_entries(split_payload(read_chunk(data).payload)[1], order, groups=groups)
+    return [heads[turn.frame].left_out for turns in order for turn in turns]
 
 
 def test_groups_that_are_as_predicted_are_left_out_and_come_back(codec: DyadicCodec) -> None:
@@ -128,6 +136,30 @@ def test_the_writer_leaves_out_what_is_not_worth_its_bits(
     values = writer.write(bytes(4)).values
     assert writer.left_out == expected
     assert values.any((0, 1, 2)).tolist() == [True] * 8 + [third > 1] * 4 + [fourth > 1] * 4
+
+
+def test_frames_of_a_round_that_leave_out_more_and_less_come_back(codec: DyadicCodec) -> None:
+    rng = np.random.default_rng(6)
+    wanted = rng.laplace(0, 4, (9, 4, 3, SMALL.channels)).astype(np.float32)
+    for frame, begin in enumerate((16, 16, 12, 8, 16, 8, 12, 16, 12)):
+        wanted[frame, ..., begin:] = 0
+    rate = codec.rate(20)
+    entries = palettes(np.empty((0, 0, 0), np.float32), rounds(9), EFFORTS["fast"])
+    writer = ChunkWriter(wanted, replace(rate, weights=np.full(SMALL.channels, 500.0)), entries, free=True)
+    coded = writer.write(bytes.fromhex(codec.model_id[:8]))
+    assert set(left_out(codec, coded.chunk)) == {0, 1, 2}
+    assert writer.left_out.keys() >= {2, 3, 5, 6}
+    assert np.array_equal(codec.unpack(coded.chunk).values, coded.values.transpose(0, 3, 1, 2))
+
+
+def test_a_correction_of_what_is_not_coded_is_an_error(codec: DyadicCodec) -> None:
+    still = codec.encode(moving(3, 1).repeat(2, 0), level=48)
+    chunk = read_chunk(codec.pack(still))
+    first = 4 * 6 * SMALL.channels  # the first latent of the second frame, whose blocks are all held
+    for position in (first, first + SMALL.channels - 1):
+        listed = write_corrections([Correction(position, is_scale=False, index=8)])
+        with pytest.raises(LatentError, match="does not code"):
+            codec.unpack(write_chunk(replace(chunk, corrections=listed)))
 
 
 def test_more_groups_left_out_than_there_are_to_leave_is_an_error() -> None:
@@ -362,10 +394,10 @@ def test_noise_with_a_good_checksum_is_an_error_or_latents_never_a_crash(codec: 
 
 
 def test_a_palette_that_no_block_uses_is_read(codec: DyadicCodec) -> None:
-    palettes = write_varints([0, 2, 4 * zigzag(-1), zigzag(3), zigzag(5)])
+    listed = write_varints([0, 2, 4 * zigzag(-1), zigzag(3), zigzag(5)])
     chunk = read_chunk(codec.pack(random_latents(codec, 1, frames=2)))
     for words in (bytes(40), bytes(range(40))):
-        forged = replace(chunk, corrections=b"", payload=join_payload(20, palettes, words))
+        forged = replace(chunk, corrections=b"", payload=join_payload(20, listed, words))
         with contextlib.suppress(LatentError):
             assert codec.unpack(write_chunk(forged)).values.shape == (2, SMALL.channels, 4, 3)
 

@@ -59,11 +59,15 @@ def first(pack: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return export_codec(networks, SMALL, folder / "model", training={}).folder
 
 
-def write_recipe(folder: Path, pack: Path, first: Path | str, **values: object) -> Path:
+TIERS = "default = 21"  # of the trained codec, whose recipe says so
+
+
+def write_recipe(folder: Path, pack: Path, first: Path | str, *, tiers: str = "", **values: object) -> Path:
     settings = {"frames": str(pack), "first": str(first), "steps": 3, "batch": 1, "side": 64, "threads": 1}
     settings |= {"new_channels": 6, "context_width": 8, "predicted": 8, "warmup_steps": 1, **values}
     lines = [f"{name} = {json.dumps(value)}" for name, value in settings.items()]
     rest = ["steps = [3, 2]", "learning_rates = [1e-3, 1e-3]", "polish_steps = 2", "batch = 2", "levels_a_video = 1"]
+    rest.append(tiers)
     path = folder / "recipe.toml"
     path.write_text("\n".join(["[dyadic]", *lines, "[prediction]", *rest]) + "\n")
     return path
@@ -75,7 +79,8 @@ def trained(pack: Path, first: Path, tmp_path_factory: pytest.TempPathFactory) -
     folder = tmp_path_factory.mktemp("second")
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(sys.modules, "matplotlib", None)
-        outcome = vsearch("train", "codec", "--config", write_recipe(folder, pack, first), "-o", folder / "run")
+        recipe = write_recipe(folder, pack, first, tiers=TIERS)
+        outcome = vsearch("train", "codec", "--config", recipe, "-o", folder / "run")
     assert outcome.status == 0, outcome.err
     return folder / "run"
 
@@ -106,7 +111,7 @@ def test_the_loss_falls_from_what_the_first_codec_gives(pack: Path, first: Path,
 def test_a_trained_model_encodes_and_its_chunks_come_back(trained: Path, first: Path) -> None:
     codec = DyadicCodec.load(trained / "model")
     assert codec.shape.groups == (*SMALL.groups, 6)
-    assert codec.tiers == {"low": 8, "default": 20, "high": 40}
+    assert codec.tiers == {"low": 8, "default": 21, "high": 40}
     frames = np.stack(list(scene_frames(3, 5, (64, 96))))
     for level in (0, 20, 48):
         latents = codec.encode(frames, level=level)
@@ -125,7 +130,7 @@ def test_a_training_that_was_stopped_while_it_was_finished_ends_with_the_same_mo
 ) -> None:
     finished = ModelFiles.read(trained / "model").model_id
     shutil.rmtree(trained / "model")
-    train_codec(write_recipe(tmp_path, pack, first), trained, resume=True)
+    train_codec(write_recipe(tmp_path, pack, first, tiers=TIERS), trained, resume=True)
     assert ModelFiles.read(trained / "model").model_id == finished
 
 
@@ -141,7 +146,7 @@ def test_a_second_codec_is_trained_further_and_its_gain_is_told(trained: Path, p
     assert gain.after != gain.before
     own = DyadicCodec.load(tmp_path / "own" / "model")
     assert own.model_id != gain.began_with
-    assert own.tiers == DyadicCodec.load(trained / "model").tiers
+    assert own.tiers == {"low": 8, "default": 21, "high": 40}
 
 
 FURTHER_RECIPE = TransformRecipe(frames="", steps=1)
@@ -198,12 +203,16 @@ def test_what_does_not_fit_together_is_an_error_before_anything_is_trained(
     assert "needs `first`" in failure(first="")
     assert "not a model folder" in failure(first=tmp_path)
     assert "needs 4 lambdas" in failure(lambdas=[0.001, 0.002])
+    assert "needs 4 lambdas" in failure(lambdas=[0.0, 0.001, 0.002, 0.003])
+    assert "needs 4 lambdas" in failure(lambdas=[0.001, 0.001, 0.002, 0.003])
+    assert "widen is for a codec to begin with" in failure(widen=8)
+    assert "between 0 and 1" in failure(structure=1.5)
     assert "predicted must be 1 to 15" in failure(predicted=16)
     assert "a codec of family temporal" in failure(start=first)
     with pytest.raises(InputError, match="as many steps as learning_rates"):
         PredictionRecipe(steps=(1, 2))
     with pytest.raises(InputError, match="between two passes"):
-        PredictionRecipe(steps=(1,), learning_rates=(1e-3,))
+        PredictionRecipe(steps=(1,), learning_rates=(1e-3,), polish_steps=10)
 
 
 def test_the_recipes_that_come_along_are_read_and_fit_together() -> None:

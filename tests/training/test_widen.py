@@ -17,6 +17,7 @@ from vsearch.models.dyadic_layers import DyadicNetworks, anchor_weights
 from vsearch.models.weights import ModelFiles
 from vsearch.training import train_codec
 from vsearch.training.chunks import as_pixels
+from vsearch.training.dyadic import networks_state
 from vsearch.training.transform import TransformRecipe, taken_over
 from vsearch.training.widen import add_channels, expect_channels, relocated, wider
 
@@ -76,6 +77,9 @@ def test_values_at_anchors_are_relocated_along_straight_lines_over_log_lambda() 
 
 def test_a_second_codec_is_trained_further_with_more_channels_and_other_rates(tmp_path: Path) -> None:
     small_dyadic(tmp_path / "start")
+    card = json.loads((tmp_path / "start" / "model.json").read_text())
+    card["training"] = {"pixel_networks": {"lambdas": [0.0005, 0.001, 0.003, 0.005]}}  # where older cards have it
+    (tmp_path / "start" / "model.json").write_text(json.dumps(card))
     pack = write_pack(tmp_path / "pack", videos=4, photos=3)
     recipe = tmp_path / "recipe.toml"
     lambdas = [0.0005, 0.002, 0.006, 0.02]
@@ -92,8 +96,12 @@ def test_a_second_codec_is_trained_further_with_more_channels_and_other_rates(tm
         assert np.array_equal(codec.unpack(codec.pack(latents)).values, latents.values)
     files = ModelFiles.read(folder)
     assert files.training["lambdas"] == lambdas
+    start = ModelFiles.read(tmp_path / "start")
+    began = taken_over(start, TransformRecipe(frames="", steps=1, lambdas=tuple(lambdas))).codec.gains.up.at
+    assert torch.allclose(began[0], networks_state(start)["gains.up.at"][0], atol=1e-6)
+    assert (began[3] > networks_state(start)["gains.up.at"][3]).all()
     # Trained further by a recipe of other rates, its gains are taken along.
-    recipe_again = TransformRecipe(frames="", steps=1, lambdas=(0.0005, 0.002, 0.006, 0.02))
+    recipe_again = TransformRecipe(frames="", steps=1, lambdas=tuple(lambdas))
     ours = taken_over(files, recipe_again).codec.gains.up.at
     moved = taken_over(files, TransformRecipe(frames="", steps=1, lambdas=(0.0005, 0.002, 0.006, 0.03))).codec
     assert torch.allclose(moved.gains.up.at[:3], ours[:3], atol=1e-6)

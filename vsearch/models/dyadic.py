@@ -303,7 +303,7 @@ def _shapes(shape: DyadicShape) -> dict[str, tuple[int, ...]]:
 def _tiers(search: Mapping[str, Any]) -> dict[str, int]:
     try:
         tiers = {str(name): int(level) for name, level in dict(search.get("tiers", {})).items()}
-    except (TypeError, ValueError) as error:
+    except (AttributeError, TypeError, ValueError) as error:
         raise LatentError(f"the codec's model.json is malformed: {error!r}") from error
     if not all(0 <= level < LEVELS for level in tiers.values()):
         raise LatentError(f"the codec's model.json names levels that there are not: {tiers}")

@@ -112,7 +112,7 @@ class Choices:
         where = plan.where(*self.latents.shape[1:3])
         held = self._held[self.present][:, where]
         if held.any():
-            means[held] = limited(self._predicted[self.present][:, where][held][:, plan.channels])
+            means[held] = limited(self._predicted[self.present, :, :, plan.channels][:, where][held])
             scales[held] = 0
         return held
 
@@ -126,7 +126,7 @@ class Choices:
             start = sum(self._network.groups[: self._known])
             group = self.latents[..., start : start + self._network.groups[self._known]]
             self._features = self._network.gather(self._known, self._grid, self._features, group)
-        predicted = self._predicted[self.present][..., plan.channels]
+        predicted = self._predicted[self.present, :, :, plan.channels]
         half = None
         if plan.half == 1:
             even = ~plan.where(*self.latents.shape[1:3])
@@ -162,9 +162,9 @@ def nearest(mean_index: NDArray[np.int32]) -> NDArray[np.int32]:
 
 
 def write_entries(guesses: Sequence[tuple[Turn, Guess]], left_out: Mapping[int, int]) -> bytes:
-    """The palettes of all frames in the order of their turns: 0 where every block is held from the frame before; else
-    1 + the number of entries, and the entries. left_out: by frame, how many of its last groups are not coded, which
-    stands above the five lowest bits.
+    """The palettes of all frames in the order of their turns: 0 where every block is what `plain_entry` says; else 1 +
+    the number of entries, and the entries. left_out: by frame, how many of its last groups are not coded, which stands
+    above the five lowest bits.
     """
     numbers: list[int] = []
     for turn, guess in guesses:
@@ -195,7 +195,7 @@ def is_plain(turn: Turn, guess: Guess) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Palette:
+class FrameHead:
     """How one frame of a chunk is coded. entries: None for a plain guess; left_out: how many of its last groups are
     not coded.
     """
@@ -204,11 +204,11 @@ class Palette:
     left_out: int
 
 
-def read_entries(data: bytes, order: Sequence[Sequence[Turn]], *, groups: int) -> dict[int, Palette]:
-    """Palettes by frame. Raises LatentError when they cannot be of such a chunk."""
+def read_entries(data: bytes, order: Sequence[Sequence[Turn]], *, groups: int) -> dict[int, FrameHead]:
+    """What the palettes say, by frame. Raises LatentError when they cannot be of such a chunk."""
     numbers = iter(list(read_varints(data)))
     known: set[int] = set()
-    palettes: dict[int, Palette] = {}
+    heads: dict[int, FrameHead] = {}
     try:
         for turns in order:
             for turn in turns:
@@ -219,11 +219,11 @@ def read_entries(data: bytes, order: Sequence[Sequence[Turn]], *, groups: int) -
                     raise LatentError("a chunk's palette is too large: the library is damaged there")
                 # A list: in a generator, numbers that end too early would be a RuntimeError.
                 entries = tuple([_read_entry(numbers, turn.frame, known) for _ in range(count - 1)])
-                palettes[turn.frame] = Palette(entries if count else None, left_out)
+                heads[turn.frame] = FrameHead(entries if count else None, left_out)
             known |= {turn.frame for turn in turns}
     except StopIteration as error:
         raise LatentError("a chunk's palettes are cut off: the library is damaged there") from error
-    return palettes
+    return heads
 
 
 def _read_entry(numbers: Iterator[int], frame: int, known: set[int]) -> Entry:
@@ -247,7 +247,7 @@ class _OpenChunk:
     values: Shorts
     rate: Rate
     order: list[list[Turn]]
-    palettes: Mapping[int, Palette]
+    heads: Mapping[int, FrameHead]
     reader: SymbolReader
     corrections: Mapping[tuple[int, int], list[Correction]]
     known: Knowledge = field(init=False)
@@ -258,16 +258,23 @@ class _OpenChunk:
     def guess(self, turn: Turn) -> Guess:
         """How a frame is predicted, its map read from the chunk."""
         h, w = self.values.shape[1:3]
-        entries = self.palettes[turn.frame].entries
+        entries = self.heads[turn.frame].entries
         if entries is None:
             entry = plain_entry(turn)
             choice = np.full((h, w), entry is not None, np.uint8)
             return Guess(() if entry is None else (entry,), choice)
         return Guess(entries, read_map(self.reader, len(entries), h, w))
 
-    def correct(self, frame: int, number: int, means: NDArray[np.int32], scales: NDArray[np.int32]) -> None:
+    def correct(
+        self,
+        frame: int,
+        number: int,
+        means: NDArray[np.int32],
+        scales: NDArray[np.int32],
+        held: NDArray[np.bool_],
+    ) -> None:
         """Put the listed indices of one step of one frame in place of the computed ones. means, scales: (positions,
-        out).
+        out); held: (positions,). Raises LatentError when one is of a held latent.
         """
         listed = self.corrections.get((frame, number))
         if not listed:
@@ -277,6 +284,8 @@ class _OpenChunk:
         order = np.cumsum(plan.where(h, w).ravel()) - 1  # of a place among those that the step codes
         for item in listed:
             place, channel = divmod(item.position % (h * w * c), c)
+            if held[order[place]]:
+                raise LatentError("a chunk corrects what it does not code: the library is damaged there")
             (scales if item.is_scale else means)[order[place], channel - plan.start] = item.index
 
 
@@ -286,6 +295,7 @@ def _open(chunk: ChunkBytes, rate_of: Callable[[int], Rate]) -> _OpenChunk:
     t, c, h, w = chunk.shape
     order = rounds(t)
     step_of = steps_by_position(rate.network, h, w)
+    heads = read_entries(palettes, order, groups=len(rate.network.groups))
     corrections: dict[tuple[int, int], list[Correction]] = {}
     for item in read_corrections(chunk.corrections):
         frame, inside = divmod(item.position, h * w * c)
@@ -294,12 +304,15 @@ def _open(chunk: ChunkBytes, rate_of: Callable[[int], Rate]) -> _OpenChunk:
             raise LatentError("a chunk corrects what it does not hold: the library is damaged there")
         if not item.is_scale and abs(item.index) > LATENT_LIMIT * MEAN_STEPS:
             raise LatentError("a chunk corrects a mean to what none can be: the library is damaged there")
-        corrections.setdefault((frame, step_of(place // w, place % w, channel)), []).append(item)
+        step = step_of(place // w, place % w, channel)
+        if rate.network.plans[step].group >= len(rate.network.groups) - heads[frame].left_out:
+            raise LatentError("a chunk corrects what it does not code: the library is damaged there")
+        corrections.setdefault((frame, step), []).append(item)
     return _OpenChunk(
         values=np.zeros((t, h, w, c), np.int16),
         rate=rate,
         order=order,
-        palettes=read_entries(palettes, order, groups=len(rate.network.groups)),
+        heads=heads,
         reader=SymbolReader(rate.tables, payload),
         corrections=corrections,
     )
@@ -384,14 +397,14 @@ def _read_round(chunks: Sequence[_OpenChunk], depth: int) -> None:
     latents = np.zeros((len(predictions), h, w, c), np.int16)
     choices = Choices(network, predictions, latents)
     coded_groups = np.array(
-        [len(network.groups) - chunk.palettes[frame].left_out for chunk, frames, _ in spans for frame in frames]
+        [len(network.groups) - chunk.heads[frame].left_out for chunk, frames, _ in spans for frame in frames]
     )
     for number, plan in enumerate(network.plans):
         choices.leave_out(number, coded_groups[choices.present] > plan.group)
         if not len(choices.present):
             break
         means, scales = indices(*choices.unrounded(number), tables.n_scales)
-        choices.hold(number, means, scales)
+        held = choices.hold(number, means, scales)
         where = plan.where(h, w)
         values = np.empty_like(means)
         for chunk, frames, span in spans:
@@ -400,7 +413,8 @@ def _read_round(chunks: Sequence[_OpenChunk], depth: int) -> None:
                 continue
             part = slice(mine[0], mine[-1] + 1)
             for place in mine:
-                chunk.correct(frames[choices.present[place] - span.start], number, means[place], scales[place])
+                frame = frames[choices.present[place] - span.start]
+                chunk.correct(frame, number, means[place], scales[place], held[place])
             mean, scale = means[part], scales[part]
             coded = scale > 0
             values[part] = nearest(mean)

@@ -8,7 +8,7 @@ and Vetterli 1994): unchanged pictures keep their latents, and noise does not fl
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -107,21 +107,19 @@ class Step:
         """The same for some of the frames."""
         if some.all():
             return self
-        unrounded = self.unrounded[0][some], self.unrounded[1][some]
-        return Step(
-            self.plan,
-            self.where,
-            self.values[some],
-            self.means[some],
-            self.scales[some],
-            self.held[some],
-            unrounded,
+        return replace(
+            self,
+            values=self.values[some],
+            means=self.means[some],
+            scales=self.scales[some],
+            held=self.held[some],
+            unrounded=(self.unrounded[0][some], self.unrounded[1][some]),
         )
 
 
 class ChunkWriter:
-    """One chunk being written. free: whether integers other than the nearest may be chosen. predictions: of each frame,
-    left_out: how many of its last groups are not coded (0 where a frame is missing); for who trains the network.
+    """One chunk being written. free: whether integers other than the nearest may be chosen. left_out: how many of a
+    frame's last groups are not coded (0 where it is missing). predictions: of each frame, for who trains the network.
     """
 
     def __init__(
@@ -160,20 +158,20 @@ class ChunkWriter:
         self.predictions.update(zip(frames, predictions, strict=True))
         latents = np.zeros((len(turns), *self._values.shape[1:]), np.int16)
         choices = Choices(self._rate.network, predictions, latents)
-        left = len(self._order) - 1 - depth
-        weight = ROUND_WEIGHTS[left] if len(self._order) > 1 else ALONE_WEIGHT
+        to_come = len(self._order) - 1 - depth
+        weight = ROUND_WEIGHTS[to_come] if len(self._order) > 1 else ALONE_WEIGHT
         for number, plan in enumerate(self._rate.network.plans):
+            left = None
             if plan.half is None:
-                self._leave_out(frames, number, self._price_left(frames, plan, choices, weight) <= 0.0, choices)
-                if not len(choices.present):
-                    break
-            self._step(frames, number, plan, choices, weight)
-            if not len(choices.present):
-                break
+                left = self._prices_left(frames, plan, choices, weight)
+                self._leave_out(frames, number, left <= 0.0, choices)
+                left = left[left > 0.0]
+            if len(choices.present):
+                self._step(frames, number, plan, choices, weight, left)
         self._values[frames] = latents
         self._known.learn(frames, latents, proxies=depth + 1 < len(self._order))
 
-    def _price_left(
+    def _prices_left(
         self, frames: Sequence[int], plan: StepPlan, choices: Choices, weight: float
     ) -> NDArray[np.float64]:
         """What it costs each frame present that its channels from this step on are what is predicted of them: bits that
@@ -183,7 +181,7 @@ class ChunkWriter:
         predicted = choices.predicted(choices.present, plan.start)
         if not self._free:
             return np.where((wanted == predicted).all((1, 2, 3)), 0.0, np.inf)
-        held = np.stack([self.predictions[frames[i]].held for i in choices.present.tolist()])
+        held = np.stack([self.predictions[frame].held for frame in frames])[choices.present]
         worth = np.square(wanted - predicted.astype(np.float32)) @ (weight * self._rate.weights[plan.start :])
         return np.asarray((worth * ~held).sum((1, 2)) - LEAVE_BITS)
 
@@ -200,8 +198,9 @@ class ChunkWriter:
         plan: StepPlan,
         choices: Choices,
         weight: float,
+        left: NDArray[np.float64] | None,
     ) -> None:
-        """Choose and write one step of the frames of one round."""
+        """Choose and write one step of the frames of one round. left: `_prices_left` of those present."""
         h, w = self._size[1:3]
         where = plan.where(h, w)
         wanted = self._wanted[np.array(frames)[choices.present]][:, where][..., plan.channels]
@@ -212,9 +211,8 @@ class ChunkWriter:
         values = chosen(wanted, means, scales, self._rate.tables, weights) if self._free else wanted.astype(np.int32)
         values[held] = nearest(means[held])
         step = Step(plan, where, values, means, scales, held, unrounded)
-        if plan.half is None and self._free:
-            price = prices(step, wanted, self._rate.tables, weights)
-            out = self._price_left(frames, plan, choices, weight) <= price
+        if left is not None and self._free:
+            out = left <= prices(step, wanted, self._rate.tables, weights)
             self._leave_out(frames, number, out, choices)
             step = step.of(~out)
         self._write_step(np.array(frames)[choices.present], step)

@@ -189,7 +189,8 @@ class ExactPrediction:
 
         values: (n, positions, out) the prediction of its channels there; unmoved: (n, positions), where it comes from
         unshifted frames and is the mean as it is; half: (n, h, w, out) the latents of the checkerboard's first half
-        less their prediction, zero elsewhere. present: the n frames of the grid, all unless said otherwise.
+        less their prediction, zero elsewhere. present: which frames of the grid the n are, all unless said otherwise
+        (and always where there is a half).
         """
         step = self._steps[number]
         n, positions, out = values.shape

@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any
 from vsearch.errors import InputError
 
 if TYPE_CHECKING:
+    from vsearch.models.weights import ModelFiles
     from vsearch.progress import Progress
     from vsearch.training.data import PackReport
+    from vsearch.training.dyadic import PredictionRecipe
+    from vsearch.training.transform import TransformRecipe
 
 
 def pack(config: Path, output: Path, progress: Progress | None = None) -> PackReport:
@@ -58,7 +61,7 @@ def _train_first(config: Path, output: Path, resume: bool, start: Path | None, p
 def _train_second(config: Path, output: Path, resume: bool, start: Path | None, progress: Progress | None) -> Path:
     """The pixel networks in `output`/transform, then all that follows from them, which is done at one go."""
     import shutil
-    from dataclasses import asdict, replace
+    from dataclasses import asdict
 
     from vsearch.training.data import PackedFrames
     from vsearch.training.dyadic import FURTHER, PredictionRecipe, finish, start_scales
@@ -70,9 +73,10 @@ def _train_second(config: Path, output: Path, resume: bool, start: Path | None, 
     further = FURTHER if start else PredictionRecipe()
     rest = _recipe(config, "prediction", PredictionRecipe) if "prediction" in _tables(config) else further
     files = read_start(start, kind="codec", family="dyadic") if start else None
-    if files:  # the tiers stay where they are, unless the recipe says otherwise
-        named = _tables(config).get("prediction", {})
-        rest = replace(rest, **{k: v for k, v in files.search.get("tiers", {}).items() if k not in named})
+    if files:
+        recipe, rest = _as_it_was(files, recipe, rest, _tables(config))
+    elif recipe.widen:
+        raise InputError("[dyadic] widen is for a codec to begin with (--from)")
     began_with = files or read_first(recipe)
     packed = PackedFrames(Path(recipe.frames), progress)
     pixel_run, unfinished = output / "transform", output / "unfinished"
@@ -95,6 +99,24 @@ def _train_second(config: Path, output: Path, resume: bool, start: Path | None, 
     ).copy_to(output / "model")
     shutil.rmtree(unfinished)
     return output / "model"
+
+
+def _as_it_was(
+    files: ModelFiles, recipe: TransformRecipe, rest: PredictionRecipe, tables: dict[str, Any]
+) -> tuple[TransformRecipe, PredictionRecipe]:
+    """Rates and tiers of the codec to begin with, where a recipe does not say others."""
+    from dataclasses import replace
+
+    from vsearch.training.transform import lambdas_of
+
+    before = lambdas_of(files)
+    if before and "lambdas" not in tables["dyadic"]:
+        recipe = replace(recipe, lambdas=before)
+    tiers, named = dict(files.search.get("tiers", {})), tables.get("prediction", {})
+    if before == recipe.lambdas:  # else its levels mean other rates now
+        kept = {name: tiers[name] for name in ("low", "default", "high") if name in tiers and name not in named}
+        rest = replace(rest, **kept)
+    return recipe, rest
 
 
 def train_embedding(config: Path, output: Path, resume: bool = False, progress: Progress | None = None) -> Path:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from copy import deepcopy
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -84,8 +85,11 @@ class TransformRecipe:
     validate_every: int = 1000
 
     def __post_init__(self) -> None:
-        if len(self.lambdas) != ANCHORS or sorted(self.lambdas) != list(self.lambdas):
+        rising = all(0 < one < other for one, other in pairwise(self.lambdas))
+        if len(self.lambdas) != ANCHORS or not rising:
             raise InputError(f"[dyadic] needs {ANCHORS} lambdas, the smallest first, not {list(self.lambdas)}")
+        if self.widen < 0 or not 0 <= self.structure <= 1:
+            raise InputError("[dyadic] widen cannot be negative, and structure is between 0 and 1")
 
 
 class StandIn(nn.Module):
@@ -318,19 +322,29 @@ def grown(recipe: TransformRecipe, batches: PairBatches) -> TransformNetworks:
     return networks
 
 
+def lambdas_of(files: ModelFiles) -> tuple[float, ...]:
+    """What a second codec was trained for, as its card says it; empty when it does not."""
+    notes = files.training
+    places = (notes, notes.get("recipe", {}), notes.get("pixel_networks", {}))  # older cards have it elsewhere
+    found = next((place["lambdas"] for place in places if "lambdas" in place), ())
+    return tuple(float(value) for value in found)
+
+
 def taken_over(start: ModelFiles, recipe: TransformRecipe, batches: PairBatches | None = None) -> TransformNetworks:
     """Networks to train that are those of an exported second codec, as wide and for such rates as the recipe says.
-    batches: what new channels are fitted to.
+    batches: what new channels, if any, are fitted to.
 
     Raises InputError when its weights do not fit.
     """
     shape, state = shape_of(start.decode), networks_state(start)
     load_found(DyadicNetworks(shape), state, start.folder)
-    old = tuple(float(x) for x in start.training.get("lambdas", recipe.lambdas))
+    old = lambdas_of(start) or recipe.lambdas
     if old != recipe.lambdas:
         state = {k: relocated(v, old, recipe.lambdas) if k.startswith(AT_ANCHORS) else v for k, v in state.items()}
     codec = wider(state, shape, recipe.widen)
-    if recipe.widen and batches:
+    if recipe.widen:
+        if batches is None:
+            raise ValueError("new channels are fitted to batches")
         rng = np.random.default_rng(recipe.seed)
         pixels = torch.cat([batches.draw(rng)[0] for _ in range(40)])
         add_channels(codec, shape.channels, pixels, len(recipe.lambdas) - 1.0)

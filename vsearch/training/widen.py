@@ -37,7 +37,7 @@ def wider(state: Mapping[str, Tensor], shape: DyadicShape, more: int) -> DyadicN
     networks = DyadicNetworks(replace(shape, groups=(*shape.groups, more)) if more else shape)
     for name, target in networks.state_dict().items():
         if name not in state:
-            continue  # the coding step of the new group
+            continue  # the coding step of the new group, and what gathers the last one for it
         source = state[name]
         if target.shape != source.shape:
             # Gains as the other channels have them on average, weights of zero.

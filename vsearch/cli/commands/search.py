@@ -112,7 +112,7 @@ def asked(queries: Sequence[Path]) -> Iterator[Path]:
             yield query
             continue
         for line in sys.stdin.buffer:
-            if name := line.removesuffix(b"\n"):
+            if name := line.rstrip(b"\r\n"):
                 yield Path(os.fsdecode(name))
 
 
