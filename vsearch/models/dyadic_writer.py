@@ -54,17 +54,17 @@ from vsearch.models.order import Turn, rounds
 from vsearch.models.shifts import Effort, palettes
 
 CODEC_ID = 2
-EFFORTS: Mapping[str, Effort] = {"fast": Effort(shifts=0), "default": Effort(shifts=4), "archive": Effort(shifts=5)}
+EFFORTS: Mapping[str, Effort] = {"fast": Effort(shifts=0), "default": Effort(shifts=3), "archive": Effort(shifts=5)}
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 EXCEPTION_BITS = 28.0  # what a latent costs that is not what its certain table says
 JUDGED = 64  # channels by which a block's prediction is judged
 LEAVE_BITS = 16.0  # groups of a frame are left out even where that costs this many bits: it saves time as well
-HOLD_BITS = 12.0  # a block that changed by less than this is worth is held
-MAP_BITS = 3.0  # what it costs, about, that a block is not predicted as its neighbours are
+HOLD_BITS = 18.0  # a block that changed by less than this is worth is held
+MAP_BITS = 4.0  # what it costs, about, that a block is not predicted as its neighbours are
 # What errors weigh against the training's balance, by how many rounds are still to come: frames of early rounds hand
 # theirs on to those that are predicted from them. Chosen on held-out training videos.
-ROUND_WEIGHTS = (1.6, 2.2, 3.0, 4.0, 5.0, 6.0, 6.0)
-ALONE_WEIGHT = 2.2  # of a frame that is a chunk by itself: about what frames of a chunk have on average
+ROUND_WEIGHTS = (1.7, 2.6, 3.8, 5.2, 6.6, 7.8, 7.8)
+ALONE_WEIGHT = 2.8  # of a frame that is a chunk by itself: about what frames of a chunk have on average
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -22,6 +22,7 @@ from vsearch.models.motion import FLAGS, PREDICTION_STEPS
 Floats = NDArray[np.float64]
 Tensors = Mapping[str, NDArray[np.float32]]
 HALVED = 2  # groups that every coded frame has, in the halves of a checkerboard
+LARGEST_ERROR = GUARD / 100  # that a model's sums may have, whatever their order
 MAX_PREDICTION = 2.0 * LATENT_LIMIT  # what a prediction is clamped to
 
 
@@ -138,10 +139,12 @@ class ExactPrediction:
     """The network from what is known to table choices, exactly alike everywhere within its error bound.
 
     tensors: the state dict of `PredictionNetwork` as float32 arrays, with `rate` (levels, width) and `finer`
-    (levels, C) already interpolated. Raises LatentError when the bound exceeds GUARD / 100.
+    (levels, C) already interpolated. bounded: whether to raise LatentError when the bound exceeds GUARD / 100.
     """
 
-    def __init__(self, tensors: Tensors, groups: Sequence[int], n_scales: int, level: int) -> None:
+    def __init__(
+        self, tensors: Tensors, groups: Sequence[int], n_scales: int, level: int, *, bounded: bool = True
+    ) -> None:
         self.groups, self.n_scales = tuple(groups), n_scales
         self.channels = sum(groups)
         self.plans = step_plans(groups)
@@ -156,8 +159,8 @@ class ExactPrediction:
         except (KeyError, IndexError) as error:
             raise LatentError(f"the codec's weights lack {error}") from error
         self.predicted = self._near.shape[1] - FLAGS
-        self.error_bound = max(self._bound(step) for step in self._steps)
-        if not self.error_bound * 100 <= GUARD:
+        self.error_bound = max(float(np.max(self.errors(number))) for number in range(len(self.plans)))
+        if bounded and not self.error_bound <= LARGEST_ERROR:
             raise LatentError(
                 f"the model's rounding error may reach {self.error_bound:.2e}: more than a hundredth of {GUARD:.2e}"
             )
@@ -212,8 +215,11 @@ class ExactPrediction:
         linear *= MEAN_STEPS
         return linear, chosen[..., out:] + self._finer[step.plan.channels]
 
-    def _bound(self, step: _Step) -> float:
-        """Largest error of a step's outputs, in units of table indices, for any order of summation."""
+    def errors(self, number: int) -> tuple[Floats, Floats]:
+        """The largest error of each mean and each scale index of step `number`, (out,) each, in units of table indices,
+        for any order of summation.
+        """
+        step = self._steps[number]
         absolute = CONTEXT_LIMIT * (np.abs(self._near).sum((0, 1)) + np.abs(self._rest).sum(0)) + np.abs(self._bias)
         terms = 9 * self._near.shape[1] + len(self._rest) + 2
         for gather in (*self._gather[: step.plan.after + 1], *(() if step.half is None else (step.half,))):
@@ -232,7 +238,7 @@ class ExactPrediction:
         means = error[:out] + gamma(24) * (linear + absolute[:out])
         finer = np.abs(self._finer[step.plan.channels])
         scales = error[out:] + gamma(2) * (absolute[out:] + finer)
-        return float(max(MEAN_STEPS * means.max(), scales.max()))
+        return MEAN_STEPS * means, scales
 
 
 def _taps(weight: Floats) -> Floats:

@@ -31,7 +31,7 @@ from vsearch.progress import Progress
 from vsearch.training.chunks import as_pixels, at_levels, chunk_frames, previews
 from vsearch.training.data import PackedEntry, PackedFrames
 from vsearch.training.polish import Picture, polish_decoder, written
-from vsearch.training.prediction import Seen, by_size, observe, train_prediction
+from vsearch.training.prediction import Seen, by_size, observe, prediction_tensors, train_prediction, within_bound
 from vsearch.training.tables import counted_pair, laplace_pair
 
 logger = logging.getLogger(__name__)
@@ -123,9 +123,7 @@ def export_dyadic(
     tensors: dict[str, Any] = {
         name: value for name, value in networks.state_dict().items() if not name.startswith(("gains.", "prediction."))
     }
-    for name, value in networks.prediction.state_dict().items():
-        interpolated = {"rate.at": "rate", "finer.at": "finer"}.get(name)
-        tensors[f"prediction.{interpolated or name}"] = at_levels @ value if interpolated else value
+    tensors |= {f"prediction.{k}": v for k, v in prediction_tensors(networks.prediction, at_levels).items()}
     tensors |= {
         "levels.up": gained[0][:, :, 0, 0],
         "levels.down": gained[1][:, :, 0, 0],
@@ -300,6 +298,7 @@ def _prediction_pass(
         networks, seen, steps=steps, learning_rate=rate, seed=recipe.seed + number, batch=recipe.batch
     ):
         logger.info("pass %d, step %d of %d: %.0f bytes a frame", number + 1, step, steps, bits / 8)
+    within_bound(networks, seen)
     return seen
 
 

@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vsearch.models.dyadic import DyadicCodec
-from vsearch.models.dyadic_layers import LEVELS_AN_ANCHOR, DyadicNetworks, anchor_weights
+from vsearch.models.dyadic_layers import LEVELS_AN_ANCHOR, DyadicNetworks, PredictionNetwork, anchor_weights
 from vsearch.models.dyadic_writer import EFFORTS, LUMA, ChunkWriter
 from vsearch.models.entropy import LATENT_LIMIT
+from vsearch.models.exact import LARGEST_ERROR, ExactPrediction
+from vsearch.models.layers import N_SCALES, squash
 from vsearch.models.motion import PREDICTION_STEPS
 from vsearch.models.order import rounds
 from vsearch.models.shifts import palettes
@@ -119,3 +121,60 @@ def train_prediction(
         if (step + 1) % 100 == 0:
             yield step + 1, total / 100
             total = 0.0
+
+
+def prediction_tensors(network: PredictionNetwork, at_levels: Tensor) -> dict[str, Tensor]:
+    """What `exact.ExactPrediction` reads: rate and finer at levels, (levels, anchors) weights, the rest as it is."""
+    interpolated = {"rate.at": "rate", "finer.at": "finer"}
+    return {
+        interpolated.get(name, name): at_levels @ value if name in interpolated else value
+        for name, value in network.state_dict().items()
+    }
+
+
+ROUNDS_OF_SHRINKING = 20  # what is taken from weights goes to biases, whose errors count as well
+
+
+@torch.no_grad()
+def within_bound(networks: DyadicNetworks, seen: Sequence[Seen], *, limit: float = 0.97 * LARGEST_ERROR) -> int:
+    """Shrink what a few outputs make of the hidden features, towards its mean on what was `seen`, until their rounding
+    errors stay within `limit`; returns how many outputs that were.
+    """
+    network = networks.prediction
+    hidden = _mean_hidden(networks, draw(seen, 32, np.random.default_rng(0)))
+    shrunk = [torch.zeros(2 * (plan.end - plan.start), dtype=torch.bool) for plan in network.plans]
+    for _ in range(ROUNDS_OF_SHRINKING):
+        errors = _errors(networks)
+        if max(float(e.max()) for e in errors) <= limit:
+            break
+        for number, step in enumerate(network.steps):
+            factor = (0.99 * limit / errors[number]).clamp_max(1.0)
+            weight, bias = (dict(step.named_parameters())[f"choose.{name}"] for name in ("weight", "bias"))
+            bias.add_((1 - factor) * (weight[:, :, 0, 0] @ hidden[number]))
+            weight.mul_(factor[:, None, None, None])
+            shrunk[number] |= factor < 0.99
+    return int(sum(one.sum() for one in shrunk))
+
+
+def _errors(networks: DyadicNetworks) -> list[Tensor]:
+    """The largest errors of every step's outputs, means before scales, at any of the anchors."""
+    anchors = torch.eye(networks.shape.anchors)
+    tensors = {k: v.numpy() for k, v in prediction_tensors(networks.prediction, anchors).items()}
+    exact = [
+        ExactPrediction(tensors, networks.shape.groups, N_SCALES, level, bounded=False) for level in range(len(anchors))
+    ]
+    steps = range(len(networks.prediction.plans))
+    return [torch.from_numpy(np.max([np.concatenate(e.errors(i)) for e in exact], 0)).float() for i in steps]
+
+
+def _mean_hidden(networks: DyadicNetworks, batch: Batch) -> list[Tensor]:
+    """What each step's hidden features are on average, (width,) each."""
+    found: list[Tensor] = []
+    modules = [module for name, module in networks.prediction.named_modules() if name.endswith(".hidden")]
+    hooks = [m.register_forward_hook(lambda _m, _i, out: found.append(squash(out).mean((0, 2, 3)))) for m in modules]
+    try:
+        prediction_bits(networks, batch)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return found
