@@ -12,7 +12,6 @@ import torch
 from numpy.typing import NDArray
 
 from vsearch.models import load_codec
-from vsearch.models.dyadic import DyadicCodec
 from vsearch.models.head import GemHead
 from vsearch.training.augment import plain
 from vsearch.training.data import PackedEntry, PackedFrames
@@ -59,11 +58,7 @@ def _embed(head: GemHead, codec: Any, packed: PackedFrames, entry: PackedEntry) 
     size = _preview_size(entry.shape[3] / entry.shape[2])
     pictures = [plain(torch.from_numpy(np.array(frame)).float(), size).round().clamp(0, 255).byte() for frame in frames]
     frames = torch.stack(pictures).numpy()
-    if isinstance(
-        codec, DyadicCodec
-    ):  # what the writer would choose differs by less than an edit does, and takes longer
-        return head.embed(codec.nearest(frames, level=codec.tiers["default"]))
-    return head.embed(codec.encode(frames))
+    return head.embed(codec.encode(frames))  # as a library keeps them: what the writer chooses resembles more
 
 
 def _preview_size(aspect: float) -> tuple[int, int]:
