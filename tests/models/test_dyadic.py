@@ -212,9 +212,8 @@ class Elsewhere(ExactPrediction):
         values: NDArray[np.int32],
         unmoved: NDArray[np.bool_],
         half: Floats | None,
-        present: NDArray[np.intp] | None = None,
     ) -> tuple[Floats, Floats]:
-        means, scales = self._here.outputs(number, grid, features, values, unmoved, half, present)
+        means, scales = self._here.outputs(number, grid, features, values, unmoved, half)
         return self._move(means), self._move(np.clip(scales, 0, self.n_scales - 2))
 
 

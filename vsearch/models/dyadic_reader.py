@@ -90,19 +90,27 @@ class Choices:
         self._known = -1
         self.present = np.arange(n)
 
-    def leave_out(self, number: int, present: NDArray[np.bool_]) -> None:
+    def leave_out(self, number: int, stay: NDArray[np.bool_]) -> None:
         """From step `number` on, only some of the frames that were present are coded: the other latents of the rest
         are what was predicted.
         """
+        if stay.all():
+            return
         start = self._network.plans[number].start
-        out = self.present[~present]
-        if len(out):
-            self.latents[out, :, :, start:] = self.predicted(out, start)
-            self.present = self.present[present]
+        self.latents[self.present[~stay], :, :, start:] = self.predicted(start)[~stay]
+        self._features = self._grid.some(self._features, stay)
+        self._grid = Grid(int(stay.sum()), *self.latents.shape[1:3])
+        self._predicted, self._unmoved, self._held = self._predicted[stay], self._unmoved[stay], self._held[stay]
+        self.present = self.present[stay]
 
-    def predicted(self, frames: NDArray[np.intp], start: int, end: int | None = None) -> NDArray[np.int32]:
-        """Latents of channels [start, end) of some frames as they are predicted, (frames, h, w, channels)."""
-        return nearest(limited(self._predicted[frames, :, :, start:end]))
+    def predicted(self, start: int) -> NDArray[np.int32]:
+        """Latents of the channels from `start` on of the frames present as they are predicted, (frames, h, w, rest)."""
+        return nearest(limited(self._predicted[..., start:]))
+
+    @property
+    def held(self) -> NDArray[np.bool_]:
+        """(present, h, w): the blocks of which nothing is coded."""
+        return self._held
 
     def hold(self, number: int, means: NDArray[np.int32], scales: NDArray[np.int32]) -> NDArray[np.bool_]:
         """Put the predictions themselves, as certain, in place of the indices of held blocks; which: (present,
@@ -110,11 +118,17 @@ class Choices:
         """
         plan = self._network.plans[number]
         where = plan.where(*self.latents.shape[1:3])
-        held = self._held[self.present][:, where]
+        held = self._held[:, where]
         if held.any():
-            means[held] = limited(self._predicted[self.present, :, :, plan.channels][:, where][held])
+            means[held] = limited(self._predicted[..., plan.channels][:, where][held])
             scales[held] = 0
         return held
+
+    def fill(self, number: int, values: NDArray[np.int32]) -> None:
+        """Put what step `number` holds, (present, positions, out), into the latents."""
+        plan = self._network.plans[number]
+        y, x = plan.where(*self.latents.shape[1:3]).nonzero()
+        self.latents[:, :, :, plan.channels][self.present[:, None], y, x] = values
 
     def unrounded(self, number: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Means and scales of step `number` where it codes, before they are rounded to indices: (present, positions,
@@ -124,17 +138,17 @@ class Choices:
         while self._known < plan.after:
             self._known += 1
             start = sum(self._network.groups[: self._known])
-            group = self.latents[..., start : start + self._network.groups[self._known]]
+            group = self.latents[self.present, :, :, start : start + self._network.groups[self._known]]
             self._features = self._network.gather(self._known, self._grid, self._features, group)
-        predicted = self._predicted[self.present, :, :, plan.channels]
+        predicted = self._predicted[..., plan.channels]
         half = None
         if plan.half == 1:
             even = ~plan.where(*self.latents.shape[1:3])
-            half = (self.latents[..., plan.channels] - predicted * (1.0 / PREDICTION_STEPS)) * even[:, :, None]
+            known = self.latents[self.present, :, :, plan.channels]
+            half = (known - predicted * (1.0 / PREDICTION_STEPS)) * even[:, :, None]
         where = plan.where(*self.latents.shape[1:3])
-        unmoved = self._unmoved[self.present][:, where]
         return self._network.outputs(
-            number, self._grid, self._features, predicted[:, where], unmoved, half, self.present
+            number, self._grid, self._features, predicted[:, where], self._unmoved[:, where], half
         )
 
 
@@ -405,7 +419,6 @@ def _read_round(chunks: Sequence[_OpenChunk], depth: int) -> None:
             break
         means, scales = indices(*choices.unrounded(number), tables.n_scales)
         held = choices.hold(number, means, scales)
-        where = plan.where(h, w)
         values = np.empty_like(means)
         for chunk, frames, span in spans:
             mine = np.flatnonzero((choices.present >= span.start) & (choices.present < span.stop))
@@ -419,8 +432,7 @@ def _read_round(chunks: Sequence[_OpenChunk], depth: int) -> None:
             coded = scale > 0
             values[part] = nearest(mean)
             values[part][coded] = chunk.reader.read(mean[coded].astype(np.int64), scale[coded].astype(np.int64))
-        block = latents[:, :, :, plan.channels]
-        block[choices.present[:, None], where.nonzero()[0], where.nonzero()[1]] = values
+        choices.fill(number, values)
     for chunk, frames, span in spans:
         chunk.values[frames] = latents[span]
         chunk.known.learn(frames, latents[span], proxies=depth + 1 < len(chunk.order))

@@ -178,12 +178,11 @@ class ChunkWriter:
         the errors are worth, less `LEAVE_BITS`. Where integers are not free it is nothing or infinite.
         """
         wanted = self._wanted[np.array(frames)[choices.present]][..., plan.start :]
-        predicted = choices.predicted(choices.present, plan.start)
+        predicted = choices.predicted(plan.start)
         if not self._free:
             return np.where((wanted == predicted).all((1, 2, 3)), 0.0, np.inf)
-        held = np.stack([self.predictions[frame].held for frame in frames])[choices.present]
         worth = np.square(wanted - predicted.astype(np.float32)) @ (weight * self._rate.weights[plan.start :])
-        return np.asarray((worth * ~held).sum((1, 2)) - LEAVE_BITS)
+        return np.asarray((worth * ~choices.held).sum((1, 2)) - LEAVE_BITS)
 
     def _leave_out(self, frames: Sequence[int], number: int, out: NDArray[np.bool_], choices: Choices) -> None:
         network = self._rate.network
@@ -216,8 +215,7 @@ class ChunkWriter:
             self._leave_out(frames, number, out, choices)
             step = step.of(~out)
         self._write_step(np.array(frames)[choices.present], step)
-        ys, xs = where.nonzero()
-        choices.latents[:, :, :, plan.channels][choices.present[:, None], ys, xs] = step.values
+        choices.fill(number, step.values)
 
     def _write_step(self, frames: NDArray[np.intp], step: Step) -> None:
         """Code what was chosen for some frames, and list what rounding might put elsewhere."""

@@ -116,15 +116,16 @@ class Grid:
             out.addmm_(rows[start : start + self._rows], tap)
         return out.numpy()
 
-    def at(self, x: Floats, where: NDArray[np.bool_], arrays: NDArray[np.intp] | None = None) -> Floats:
-        """Rows of a convolution's result at some positions of every array, or of some: (n * positions, k)."""
+    def at(self, x: Floats, where: NDArray[np.bool_]) -> Floats:
+        """Rows of a convolution's result at some positions of every array: (n * positions, k)."""
         n, rows, columns = self.shape
         inside = np.zeros((rows, columns), bool)
         inside[1:-1, 1:-1] = where
-        of_arrays = x.reshape(n, rows * columns, -1)
-        places = np.flatnonzero(inside)
-        taken = of_arrays[:, places] if arrays is None else of_arrays[arrays[:, None], places]
-        return taken.reshape(-1, x.shape[1])
+        return x.reshape(n, rows * columns, -1)[:, np.flatnonzero(inside)].reshape(-1, x.shape[1])
+
+    def some(self, x: Floats, arrays: NDArray[np.bool_]) -> Floats:
+        """A convolution's result of some of the arrays, as a grid of those alone has it."""
+        return x.reshape(len(arrays), -1, x.shape[1])[arrays].reshape(-1, x.shape[1])
 
     def depthwise(self, padded: Floats, weights: Floats) -> Floats:
         """weights: (9, C) -> (n (h + 2) (w + 2), C)."""
@@ -186,21 +187,19 @@ class ExactPrediction:
         values: NDArray[np.int32],
         unmoved: NDArray[np.bool_],
         half: Floats | None,
-        present: NDArray[np.intp] | None = None,
     ) -> tuple[Floats, Floats]:
         """Unrounded means in 1 / MEAN_STEPS and scale indices of step `number` where it codes, (n, positions, out).
 
         values: (n, positions, out) the prediction of its channels there; unmoved: (n, positions), where it comes from
         unshifted frames and is the mean as it is; half: (n, h, w, out) the latents of the checkerboard's first half
-        less their prediction, zero elsewhere. present: which frames of the grid the n are, all unless said otherwise
-        (and always where there is a half).
+        less their prediction, zero elsewhere.
         """
         step = self._steps[number]
         n, positions, out = values.shape
         where = step.plan.where(grid.shape[1] - 2, grid.shape[2] - 2)
         predicted = np.clip(values * (1.0 / PREDICTION_STEPS), -MAX_PREDICTION, MAX_PREDICTION)
         linear = np.where(unmoved[:, :, None], predicted, predicted * step.trust)
-        inner = grid.at(features, where, present)
+        inner = grid.at(features, where)
         if step.half is not None and step.same is not None and half is not None:
             around = grid.padded(np.clip(half, -CONTEXT_LIMIT, CONTEXT_LIMIT))
             inner += grid.at(grid.convolve(around, step.half), where)
