@@ -94,7 +94,7 @@ def _colour(picture: Tensor, rng: np.random.Generator, strength: float) -> Tenso
     picture = picture * gain * (1 + strength * rng.uniform(-0.4, 0.4)) + strength * rng.uniform(-0.15, 0.15)
     picture = picture.clamp(0, 1) ** math.exp(strength * rng.uniform(-0.5, 0.5))
     grey = picture.mean(0, keepdim=True)
-    saturation = 0.0 if rng.random() < 0.12 else 1 + strength * rng.uniform(-0.7, 0.5)
+    saturation = 0.0 if rng.random() < 0.25 else 1 + strength * rng.uniform(-0.7, 0.5)
     return (grey + (picture - grey) * saturation).clamp(0, 1)
 
 
