@@ -58,7 +58,9 @@ def test_a_picture_held_for_half_a_minute_costs_next_to_nothing_after_its_first_
 
 
 def test_moving_pictures_are_predicted_through_shifts_and_still_ones_are_not(codec: LatentCodec) -> None:
-    assert palettes_of(codec.pack(codec.encode(moving(3, 1).repeat(7, 0)))) == bytes(7)
+    first, *others = palettes_of(codec.pack(codec.encode(moving(3, 1).repeat(7, 0))))
+    assert first % 32 == 0  # no entries; what stands above says which groups it leaves out
+    assert others == [0] * 6
     slid = codec.encode(moving(3, 7))
     assert len(palettes_of(codec.pack(slid))) > 7
     unmoved = codec.encode(moving(3, 7), effort="fast")
