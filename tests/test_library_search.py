@@ -16,7 +16,8 @@ from PIL import Image
 from tests import archives, videos
 from vsearch.config import IndexConfig
 from vsearch.errors import AmbiguousError, InputError
-from vsearch.library import Library, SearchResult
+from vsearch.library import Library
+from vsearch.searching import SearchResult
 
 ROOT = Path(__file__).resolve().parents[1]
 FPS = 25

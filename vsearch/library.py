@@ -17,9 +17,9 @@ import re
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
 from types import TracebackType
@@ -31,13 +31,12 @@ from numpy.typing import NDArray
 from vsearch import forms
 from vsearch._version import __version__
 from vsearch.config import IndexConfig, ReadConfig, default_library
-from vsearch.db.records import ClipRecord, ModelRecord, RunRecord, Timeline
+from vsearch.db.records import ClipRecord, ModelRecord, RunRecord
 from vsearch.db.store import Store
 from vsearch.errors import (
     InputError,
     InterruptedRunError,
     LatentError,
-    MediaError,
     NotALibraryError,
     StoreError,
     VsearchError,
@@ -46,32 +45,17 @@ from vsearch.indexer.plan import STILL
 from vsearch.models import load_codec, load_head, shipped_codec, shipped_head
 from vsearch.models.shelf import ModelShelf
 from vsearch.progress import Progress, SilentProgress
-from vsearch.records import Clip, CodedChunk, Hit, display_path, path_b64, seconds
+from vsearch.records import CodedChunk, display_path, seconds
+from vsearch.searching import SearchResult, search_session
 
 if TYPE_CHECKING:
     from vsearch.indexer.report import DryRun, IndexReport
-    from vsearch.media.isolated import DecodeProcess
     from vsearch.models.base import EmbeddingHead, LatentCodec
     from vsearch.render.frames import Excerpt, Footage
     from vsearch.render.previews import PreviewReport
-    from vsearch.search.ann.base import AnnIndex
-    from vsearch.search.asking import Question
-    from vsearch.search.gallery import Gallery
-    from vsearch.search.rank import Match
 
 PathLike = Path | str
 FOOTAGE_KEPT = 64  # videos whose tables and last latents stay at hand while a page is drawn
-
-
-@dataclass(frozen=True, slots=True)
-class SearchResult:
-    """The answer to one query: its hits, best first, or why it could not be read."""
-
-    query: str
-    hits: tuple[Hit, ...]
-    error: str | None = None
-    error_code: str | None = None
-    score_kind: str = "uncalibrated"
 
 
 class Library:
@@ -328,65 +312,16 @@ class Library:
         from vsearch.render.reports import Answer, write_search_report
 
         answers: list[Answer] = []
-        with self._asking(read, device) as asking:
+        with search_session(self._reading(), self._shelf, self.folder / "cache", read=read, device=device) as session:
             for query in queries:
-                name, question = os.fsdecode(query), None
-                try:
-                    question = asking.ask(name)
-                    hits = self._hits(
-                        asking.find(question, k=k, per_video=per_video, floor=floor), question.frames.still
-                    )
-                    result = SearchResult(display_path(os.fsencode(name)), hits)
-                except (InputError, MediaError, LatentError) as error:
-                    result = SearchResult(display_path(os.fsencode(name)), (), str(error), error.code)
+                result, question = session.answer(query, k=k, per_video=per_video, floor=floor)
                 if report is not None:
-                    footage = asking.footage(result.query, question) if question is not None else None
+                    footage = session.footage(result.query, question) if question is not None else None
                     found = [(hit, self._footage_or_none(hit.video_id)) for hit in result.hits]
                     answers.append(Answer(result.query, footage, found, result.error))
                 yield result
         if report is not None:
             write_search_report(report, answers, library=str(self.folder))
-
-    @contextmanager
-    def _asking(self, read: ReadConfig, device: str) -> Iterator[_Asking]:
-        """What all queries of a search share: models, decoding process, index."""
-        from vsearch.media.isolated import DecodeProcess
-
-        with DecodeProcess(read) as decoder:
-            yield _Asking(
-                self._reading(), self._shelf, self.folder / "cache", read=read, device=device, decoder=decoder
-            )
-
-    def _hits(self, matches: Sequence[Match], still: bool) -> tuple[Hit, ...]:
-        """What was found, with the names and clips that people and programs ask for."""
-        store = self._reading()
-        paths = store.paths([match.video_id for match in matches])
-        timelines = store.timelines([match.video_id for match in matches])
-        hits = []
-        # Another process may have removed a video since the index was read.
-        there = [match for match in matches if paths.get(match.video_id) and match.video_id in timelines]
-        for rank, match in enumerate(there, 1):
-            segment, timeline, path = match.segment, timelines[match.video_id], paths[match.video_id][0]
-            start, end = (timeline.start_pts + round(s / timeline.time_base) for s in (segment.start_s, segment.end_s))
-            clip = store.clip_at(match.video_id, start, end)
-            hits.append(
-                Hit(
-                    rank=rank,
-                    video_id=match.video_id,
-                    video=display_path(path.absolute),
-                    video_b64=path_b64(path.absolute),
-                    volume=path.sighting.volume_label,
-                    online=path.online,
-                    clip_id=clip.id if clip is not None else None,
-                    start_s=float(segment.start_s),
-                    end_s=float(segment.end_s),
-                    query_start_s=None if still else float(segment.query_start_s),
-                    query_end_s=None if still else float(segment.query_end_s),
-                    similarity=min(1.0, float(segment.similarity)),
-                    score=float(segment.score),
-                )
-            )
-        return tuple(hits)
 
     # ------------------------------------------------------------------------------------------------------- looking
 
@@ -619,116 +554,6 @@ class Library:
         self._reader = Store.open(self._location, writable=False)
 
 
-class _Asking:
-    """A search under way: what all its queries share, made when the first one needs it."""
-
-    def __init__(
-        self, store: Store, shelf: ModelShelf, cache: Path, *, read: ReadConfig, device: str, decoder: DecodeProcess
-    ) -> None:
-        self._store, self._shelf, self._cache = store, shelf, cache
-        self._read, self._device, self._decoder = read, device, decoder
-        self._meta = store.meta()
-
-    @cached_property
-    def _codec(self) -> LatentCodec:
-        return self._shelf.codec(_active(self._meta.active_codec), device=self._device)
-
-    @cached_property
-    def _head(self) -> EmbeddingHead:
-        return self._shelf.head(_active(self._meta.active_head), device=self._device)
-
-    @cached_property
-    def _gallery(self) -> Gallery:
-        from vsearch.search.gallery import Gallery
-
-        return Gallery(self._store, self._head.model_id)
-
-    @cached_property
-    def _index(self) -> AnnIndex:
-        from vsearch.search.cache import open_index
-
-        return open_index(self._gallery, self._cache, d=self._head.d, device=self._device)
-
-    @cached_property
-    def _floor(self) -> float:
-        """The similarity below which unrelated videos lie, as measured for the head."""
-        from vsearch.search.engine import DEFAULT_MIN_SIMILARITY
-
-        return float(self._shelf.files(self._head.model_id).search.get("floor", DEFAULT_MIN_SIMILARITY))
-
-    def ask(self, name: str) -> Question:
-        """The frames of a query file, or of a stored video or clip. Raises InputError, MediaError."""
-        from vsearch.search.asking import ask_file
-
-        if not os.path.lexists(name) and re.fullmatch(r"[vc][1-9][0-9]*", name):
-            return self._ask_stored(name)
-        path = os.fsencode(Path(name).absolute())
-        return ask_file(path, self._read, codec=self._codec, head=self._head, decoder=self._decoder)
-
-    def _ask_stored(self, name: str) -> Question:
-        from vsearch.search.asking import ask_stored
-
-        clip = self._store.clip(int(name[1:])) if name.startswith("c") else None
-        video_id = clip.video_id if clip is not None else self._store.resolve(name)
-        vectors, low_information = self._store.embeddings_of(video_id, self._head.model_id)
-        timeline = self._store.timeline(video_id)
-        if len(vectors) != len(timeline.pts):
-            raise InputError(f"{name}: its embeddings are of another model than the library searches with")
-        start, end = _range_pts(timeline, clip.clip if clip is not None else None, self._read)
-        return ask_stored(timeline, vectors, low_information, start_pts=start, end_pts=end)
-
-    def find(self, question: Question, *, k: int, per_video: int, floor: float | None) -> list[Match]:
-        """The best matches of a query, best first. Raises UnavailableError without FAISS."""
-        from vsearch.search.engine import find
-
-        return find(
-            question.frames,
-            self._gallery,
-            self._index,
-            k=k,
-            per_video=per_video,
-            min_similarity=self._floor if floor is None else floor,
-        )
-
-    def footage(self, name: str, question: Question) -> Footage | None:
-        """A query file's frames as they can be drawn; None for a stored query."""
-        from vsearch.render.frames import Footage, chunk_source
-
-        reading = question.reading
-        if reading is None:
-            return None
-        chunks = question.chunks
-        return Footage(
-            name=name,
-            frame_pts=np.asarray(reading.frame_pts, np.int64),
-            start_pts=reading.start_pts,
-            end_pts=reading.end_pts,
-            time_base=reading.info.time_base,
-            display_aspect=reading.info.display_aspect,
-            codec=self._codec,
-            latents=chunk_source(lambda numbers: _chunks_among(chunks, numbers), self._codec),
-            still=reading.info.still,
-        )
-
-
-def _active(model_id: str | None) -> str:
-    if model_id is None:
-        raise InputError("the library holds no video yet: index some first")
-    return model_id
-
-
-def _range_pts(timeline: Timeline, clip: Clip | None, read: ReadConfig) -> tuple[int, int]:
-    """[start, end) of a stored query: the clip's, or the video's, unless a range is asked for."""
-    start, end = (clip.start_pts, clip.end_pts) if clip is not None else (timeline.start_pts, timeline.end_pts)
-    if read.start_s is not None:
-        start = timeline.start_pts + round(Fraction(read.start_s) / timeline.time_base)
-    if read.end_s is not None:
-        end = timeline.start_pts + round(Fraction(read.end_s) / timeline.time_base)
-    if not ((timeline.pts >= start) & (timeline.pts < end)).any():
-        raise InputError(f"v{timeline.video_id} has no stored frame in the range that was asked for")
-    return start, end
-
-
 def _clip_excerpt(clip: ClipRecord, footage: Footage) -> Excerpt:
     """A clip as it can be drawn."""
     from vsearch.render.frames import Excerpt
@@ -737,13 +562,6 @@ def _clip_excerpt(clip: ClipRecord, footage: Footage) -> Excerpt:
         seconds(pts, footage.start_pts, footage.time_base) for pts in (clip.clip.start_pts, clip.clip.end_pts)
     )
     return Excerpt(footage, first, stop, f"c{clip.id}")
-
-
-def _chunks_among(chunks: Sequence[CodedChunk], numbers: NDArray[np.int64]) -> Iterator[CodedChunk]:
-    """Of these chunks the ones that hold some of the frames."""
-    for chunk in chunks:
-        if ((numbers >= chunk.first_frame) & (numbers < chunk.first_frame + chunk.n_frames)).any():
-            yield chunk
 
 
 def _chunks_with(store: Store, video_id: int, numbers: NDArray[np.int64]) -> Iterator[CodedChunk]:

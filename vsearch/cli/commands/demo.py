@@ -18,9 +18,9 @@ from vsearch.text import clock, counted, printable, span
 
 if TYPE_CHECKING:
     from vsearch.cli.demo_clips import EditedCopy, Pixels
-    from vsearch.library import SearchResult
     from vsearch.progress import Progress
     from vsearch.records import Hit
+    from vsearch.searching import SearchResult
 
 MADE = {"videos", "queries", "library", "sheets", "report.html", "clusters.html"}
 

@@ -23,8 +23,8 @@ from vsearch.cli.text import parse_time, print_json, table
 from vsearch.text import clock, printable
 
 if TYPE_CHECKING:
-    from vsearch.library import SearchResult
     from vsearch.records import Hit
+    from vsearch.searching import SearchResult
 
 MATCHED = 3  # the exit status of `--fail-on-match` when something was found
 
