@@ -69,7 +69,10 @@ def test_the_code_is_formatted() -> None:
     assert not complaint, complaint
 
 
-@pytest.mark.parametrize("module", ["vsearch", "vsearch.cli.app", "vsearch.errors", "vsearch.config", "vsearch.text"])
+LIGHT = ("vsearch", "vsearch.cli.app", "vsearch.errors", "vsearch.config", "vsearch.request", "vsearch.text")
+
+
+@pytest.mark.parametrize("module", LIGHT)
 def test_light_modules_load_nothing_heavy(module: str) -> None:
     assert loaded_after(f"import {module}", HEAVY) == []
 

@@ -17,6 +17,7 @@ from tests import archives, videos
 from vsearch.config import IndexConfig
 from vsearch.errors import AmbiguousError, InputError
 from vsearch.library import Library
+from vsearch.request import SearchRequest
 from vsearch.searching import SearchResult
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -145,11 +146,21 @@ def test_stored_videos_and_clips_can_be_asked_with(library: Library, place: Path
 
 
 @pytest.mark.parametrize(
-    "arguments", [{"k": 0}, {"per_video": 0}, {"start_s": 5.0, "end_s": 2.0}, {"min_similarity": 1.5}]
+    "arguments",
+    [{"k": 0}, {"per_video": 0}, {"start_s": 5.0, "end_s": 2.0}, {"min_similarity": 1.5}, {"device": "abacus"}],
 )
 def test_bad_arguments_are_refused_at_once(library: Library, place: Path, arguments: dict[str, float]) -> None:
     with pytest.raises(InputError):
-        library.search([place / "excerpt.mp4"], **arguments)  # type: ignore[arg-type]
+        library.search([place / "excerpt.mp4"], **arguments)
+
+
+def test_what_is_asked_for_is_one_record_or_its_fields_by_name(library: Library, place: Path) -> None:
+    request = SearchRequest(k=2, min_similarity=0)
+    asked = one(library.search([place / "excerpt.mp4"], request))
+    assert asked == one(library.search([place / "excerpt.mp4"], k=2, min_similarity=0))
+    assert one(library.search([place / "excerpt.mp4"], request, k=1)).hits == asked.hits[:1]
+    with pytest.raises(TypeError):
+        library.search([place / "excerpt.mp4"], hits=3)
 
 
 def test_a_report_shows_queries_and_hits(library: Library, place: Path, tmp_path: Path) -> None:

@@ -16,14 +16,16 @@ if TYPE_CHECKING:
     from vsearch.errors import VsearchError
     from vsearch.library import Library
     from vsearch.records import Clip, Hit, Segment, Shot
+    from vsearch.request import SearchRequest
 
-__all__ = ["Clip", "Hit", "IndexConfig", "Library", "Segment", "Shot", "VsearchError", "__version__"]
+__all__ = ["Clip", "Hit", "IndexConfig", "Library", "SearchRequest", "Segment", "Shot", "VsearchError", "__version__"]
 
 _HOMES = {
     "Clip": "vsearch.records",
     "Hit": "vsearch.records",
     "IndexConfig": "vsearch.config",
     "Library": "vsearch.library",
+    "SearchRequest": "vsearch.request",
     "Segment": "vsearch.records",
     "Shot": "vsearch.records",
     "VsearchError": "vsearch.errors",

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 from vsearch import forms
 from vsearch._version import __version__
-from vsearch.config import IndexConfig, ReadConfig, default_library
+from vsearch.config import IndexConfig, default_library
 from vsearch.db.records import ClipRecord, ModelRecord, RunRecord
 from vsearch.db.store import Store
 from vsearch.errors import (
@@ -46,6 +46,7 @@ from vsearch.models import load_codec, load_head, shipped_codec, shipped_head
 from vsearch.models.shelf import ModelShelf
 from vsearch.progress import Progress, SilentProgress
 from vsearch.records import CodedChunk, display_path, seconds
+from vsearch.request import SearchRequest
 from vsearch.searching import SearchResult, search_session
 
 if TYPE_CHECKING:
@@ -262,59 +263,30 @@ class Library:
     def search(
         self,
         queries: Iterable[PathLike],
+        request: SearchRequest | None = None,
         *,
-        k: int = 10,
-        per_video: int = 1,
-        start_s: float | None = None,
-        end_s: float | None = None,
-        min_similarity: float | None = None,
-        device: str = "auto",
         report: Path | None = None,
+        **options: Any,
     ) -> Iterator[SearchResult]:
         """Where each query comes from: one result a query, computed as it is asked for.
 
         queries: video or picture files, each taken when the one before was answered; `v12` and `c345` (where no such
-        file exists) ask with what is stored. k: hits a query, at most; per_video: hits in one video, at most, disjoint
-        in it. start_s, end_s: the range of the query to use. min_similarity: hits below are not shown (None:
-        the floor measured for the head; 0 shows all). device: "auto" | "cpu" | "cuda". report: an HTML page, written
-        after the last result. A query that cannot be read gives a result with `error`; the others still run. Raises
-        InputError for bad arguments, UnavailableError without FAISS or without the device.
+        file exists) ask with what is stored. request: what is asked for; each of its fields may be given by name
+        instead (`k=3`). report: an HTML page, written after the last result. A query that cannot be read gives a result
+        with `error`; the others still run. Raises InputError for bad values, TypeError for names that `SearchRequest`
+        does not have, UnavailableError without FAISS or without the device.
         """
-        if k < 1:
-            raise InputError(f"k must be at least 1, not {k}")
-        if per_video < 1:
-            raise InputError(f"per_video must be at least 1, not {per_video}")
-        if start_s is not None and end_s is not None and end_s <= start_s:
-            raise InputError(f"the range of the query ends ({end_s:g} s) before it starts ({start_s:g} s)")
-        if min_similarity is not None and not 0 <= min_similarity <= 1:
-            raise InputError(f"min_similarity must be between 0 and 1, not {min_similarity:g}")
-        return self._search(
-            queries,
-            k=k,
-            per_video=per_video,
-            read=ReadConfig(start_s=start_s, end_s=end_s),
-            floor=min_similarity,
-            device=device,
-            report=report,
-        )
+        return self._search(queries, replace(request or SearchRequest(), **options), report)
 
     def _search(
-        self,
-        queries: Iterable[PathLike],
-        *,
-        k: int,
-        per_video: int,
-        read: ReadConfig,
-        floor: float | None,
-        device: str,
-        report: Path | None,
+        self, queries: Iterable[PathLike], request: SearchRequest, report: Path | None
     ) -> Iterator[SearchResult]:
         from vsearch.render.reports import Answer, write_search_report
 
         answers: list[Answer] = []
-        with search_session(self._reading(), self._shelf, self.folder / "cache", read=read, device=device) as session:
+        with search_session(self._reading(), self._shelf, self.folder / "cache", request) as session:
             for query in queries:
-                result, question = session.answer(query, k=k, per_video=per_video, floor=floor)
+                result, question = session.answer(query)
                 if report is not None:
                     footage = session.footage(result.query, question) if question is not None else None
                     found = [(hit, self._footage_or_none(hit.video_id)) for hit in result.hits]

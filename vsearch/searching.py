@@ -24,6 +24,7 @@ from vsearch.db.store import Store
 from vsearch.errors import InputError, LatentError, MediaError
 from vsearch.models.shelf import ModelShelf
 from vsearch.records import Clip, CodedChunk, Hit, display_path, path_b64
+from vsearch.request import SearchRequest
 
 if TYPE_CHECKING:
     from vsearch.media.isolated import DecodeProcess
@@ -47,33 +48,31 @@ class SearchResult:
 
 
 @contextmanager
-def search_session(
-    store: Store, shelf: ModelShelf, cache: Path, *, read: ReadConfig, device: str
-) -> Iterator[SearchSession]:
+def search_session(store: Store, shelf: ModelShelf, cache: Path, request: SearchRequest) -> Iterator[SearchSession]:
     """A search of a library, with a decoding process of its own. cache: the folder of its index files."""
     from vsearch.media.isolated import DecodeProcess
 
-    with DecodeProcess(read) as decoder:
-        yield SearchSession(store, shelf, cache, read=read, device=device, decoder=decoder)
+    with DecodeProcess(request.read) as decoder:
+        yield SearchSession(store, shelf, cache, request, decoder)
 
 
 class SearchSession:
     """A search under way: what all its queries share, made when the first one needs it."""
 
     def __init__(
-        self, store: Store, shelf: ModelShelf, cache: Path, *, read: ReadConfig, device: str, decoder: DecodeProcess
+        self, store: Store, shelf: ModelShelf, cache: Path, request: SearchRequest, decoder: DecodeProcess
     ) -> None:
         self._store, self._shelf, self._cache = store, shelf, cache
-        self._read, self._device, self._decoder = read, device, decoder
+        self._request, self._decoder = request, decoder
         self._meta = store.meta()
 
     @cached_property
     def _codec(self) -> LatentCodec:
-        return self._shelf.codec(_active(self._meta.active_codec), device=self._device)
+        return self._shelf.codec(_active(self._meta.active_codec), device=self._request.device)
 
     @cached_property
     def _head(self) -> EmbeddingHead:
-        return self._shelf.head(_active(self._meta.active_head), device=self._device)
+        return self._shelf.head(_active(self._meta.active_head), device=self._request.device)
 
     @cached_property
     def _gallery(self) -> Gallery:
@@ -85,7 +84,7 @@ class SearchSession:
     def _index(self) -> AnnIndex:
         from vsearch.search.cache import open_index
 
-        return open_index(self._gallery, self._cache, d=self._head.d, device=self._device)
+        return open_index(self._gallery, self._cache, d=self._head.d, device=self._request.device)
 
     @cached_property
     def _floor(self) -> float:
@@ -94,16 +93,14 @@ class SearchSession:
 
         return float(self._shelf.files(self._head.model_id).search.get("floor", DEFAULT_MIN_SIMILARITY))
 
-    def answer(
-        self, query: Path | str, *, k: int, per_video: int, floor: float | None
-    ) -> tuple[SearchResult, Question | None]:
+    def answer(self, query: Path | str) -> tuple[SearchResult, Question | None]:
         """The answer to one query, and what was asked (None when it could not be read). Raises UnavailableError."""
         name = os.fsdecode(query)
         shown = display_path(os.fsencode(name))
         question = None
         try:
             question = self.ask(name)
-            matches = self.find(question, k=k, per_video=per_video, floor=floor)
+            matches = self.find(question)
             return SearchResult(shown, _hits(matches, self._store, still=question.frames.still)), question
         except (InputError, MediaError, LatentError) as error:
             return SearchResult(shown, (), str(error), error.code), question
@@ -115,7 +112,7 @@ class SearchSession:
         if not os.path.lexists(name) and re.fullmatch(r"[vc][1-9][0-9]*", name):
             return self._ask_stored(name)
         path = os.fsencode(Path(name).absolute())
-        return ask_file(path, self._read, codec=self._codec, head=self._head, decoder=self._decoder)
+        return ask_file(path, self._request.read, codec=self._codec, head=self._head, decoder=self._decoder)
 
     def _ask_stored(self, name: str) -> Question:
         from vsearch.search.asking import ask_stored
@@ -126,20 +123,21 @@ class SearchSession:
         timeline = self._store.timeline(video_id)
         if len(vectors) != len(timeline.pts):
             raise InputError(f"{name}: its embeddings are of another model than the library searches with")
-        start, end = _range_pts(timeline, clip.clip if clip is not None else None, self._read)
+        start, end = _range_pts(timeline, clip.clip if clip is not None else None, self._request.read)
         return ask_stored(timeline, vectors, low_information, start_pts=start, end_pts=end)
 
-    def find(self, question: Question, *, k: int, per_video: int, floor: float | None) -> list[Match]:
+    def find(self, question: Question) -> list[Match]:
         """The best matches of a query, best first. Raises UnavailableError without FAISS."""
         from vsearch.search.engine import find
 
+        request = self._request
         return find(
             question.frames,
             self._gallery,
             self._index,
-            k=k,
-            per_video=per_video,
-            min_similarity=self._floor if floor is None else floor,
+            k=request.k,
+            per_video=request.per_video,
+            min_similarity=self._floor if request.min_similarity is None else request.min_similarity,
         )
 
     def footage(self, name: str, question: Question) -> Footage | None:

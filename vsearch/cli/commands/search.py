@@ -20,6 +20,7 @@ from vsearch.cli.context import (
     open_library,
 )
 from vsearch.cli.text import parse_time, print_json, table
+from vsearch.request import SearchRequest
 from vsearch.text import clock, printable
 
 if TYPE_CHECKING:
@@ -83,19 +84,12 @@ def search(
     are. 'no match' is an answer. The originals may be offline; 'vsearch preview' shows a hit without them.
     """
     configure_logging(verbose)
+    request = SearchRequest(
+        start_s=start, end_s=end, k=k, per_video=per_video, min_similarity=min_similarity, device=device
+    )
     failed = found = False
     with open_library(library, database) as opened:
-        results = opened.search(
-            asked(queries),
-            k=k,
-            per_video=per_video,
-            start_s=start,
-            end_s=end,
-            min_similarity=min_similarity,
-            device=device,
-            report=report,
-        )
-        for result in results:
+        for result in opened.search(asked(queries), request, report=report):
             failed |= result.error is not None
             found |= bool(result.hits)
             if json:

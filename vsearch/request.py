@@ -1,0 +1,44 @@
+"""What a search is asked for: frozen records that check themselves, made before anything heavy is loaded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vsearch.config import DEVICES, ReadConfig
+from vsearch.errors import InputError
+
+HITS = 10  # what a person looks through
+
+
+@dataclass(frozen=True, slots=True)
+class SearchRequest:
+    """How queries are read and what of the library is given back. Raises InputError for values that mean nothing.
+
+    start_s, end_s: the range of each query to use, in seconds (None: from its start, to its end). k: hits a query, at
+    most. per_video: hits in one video, at most, disjoint in it. min_similarity: hits below are not shown (None: the
+    floor measured for the library's head; 0 shows all). device: "auto" | "cpu" | "cuda".
+    """
+
+    start_s: float | None = None
+    end_s: float | None = None
+    k: int = HITS
+    per_video: int = 1
+    min_similarity: float | None = None
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        for name in ("k", "per_video"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} must be at least 1, not {getattr(self, name)}")
+        start, end, floor = self.start_s, self.end_s, self.min_similarity
+        if start is not None and end is not None and end <= start:
+            raise InputError(f"the range of the query ends ({end:g} s) before it starts ({start:g} s)")
+        if floor is not None and not 0 <= floor <= 1:
+            raise InputError(f"min_similarity must be between 0 and 1, not {floor:g}")
+        if self.device not in DEVICES:
+            raise InputError(f"device must be one of {', '.join(DEVICES)}, not {self.device!r}")
+
+    @property
+    def read(self) -> ReadConfig:
+        """How query files are decoded."""
+        return ReadConfig(start_s=self.start_s, end_s=self.end_s)
