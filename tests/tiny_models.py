@@ -49,6 +49,9 @@ class TinyCodec:
         step = 8 if level == 0 else 1
         return self._latents((blocks // CELL**2 // step * step).astype(np.int16), level)
 
+    def nearest(self, frames: NDArray[np.uint8], *, level: int | None = None) -> Latents:
+        return self.encode(frames, level=level)
+
     def decode(self, latents: Latents) -> NDArray[np.uint8]:
         if latents.model_id != self.model_id:
             raise LatentError(f"latents of model {latents.model_id[:12]}, not {self.model_id[:12]}")
@@ -82,6 +85,7 @@ class TinyHead:
     """A fixed random projection of a 6x8 grid of colours, their mean taken off."""
 
     d = DIMENSIONS
+    background: NDArray[np.float32] | None = None
 
     def __init__(self, model_id: str, projection: NDArray[np.float32]) -> None:
         self.model_id = model_id

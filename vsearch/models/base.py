@@ -32,6 +32,12 @@ class LatentCodec(Protocol):
         """
         ...
 
+    def nearest(self, frames: NDArray[np.uint8], *, level: int | None = None) -> Latents:
+        """The integers nearest to what the encoder says of each frame alone, without what a writer would change to save
+        bytes: quick, for what is only embedded.
+        """
+        ...
+
     def decode(self, latents: Latents) -> NDArray[np.uint8]:
         """Pictures (T, 3, H, W) uint8 RGB of the latents alone. Raises LatentError for other weights' latents."""
         ...
@@ -52,11 +58,12 @@ class LatentCodec(Protocol):
 @runtime_checkable
 class EmbeddingHead(Protocol):
     """Latents -> unit vectors with which frames are found. `model_id` (hex sha256) names the weights, `d` the
-    dimensions.
+    dimensions. `background`: vectors (n, d) of frames that show something else than most queries (None: it has none).
     """
 
     model_id: str
     d: int
+    background: NDArray[np.float32] | None
 
     def embed(self, latents: Latents) -> NDArray[np.float32]:
         """(T, d) float32, unit length."""

@@ -188,10 +188,11 @@ class DyadicCodec:
                 out[start : start + BATCH] = rgb.contiguous().cpu().numpy()
         return out
 
-    def nearest(self, frames: NDArray[np.uint8], *, level: int) -> Latents:
+    def nearest(self, frames: NDArray[np.uint8], *, level: int | None = None) -> Latents:
         """The integers nearest to what the encoder says of each frame (T, 3, H, W) alone, without the writer's choices:
-        what heads are trained on.
+        what heads are trained on. Raises InputError for other sizes.
         """
+        level = self.tiers["default"] if level is None else level
         wanted = np.rint(np.clip(self.analyse(frames) * self.up(level), -LATENT_LIMIT, LATENT_LIMIT))
         values = np.ascontiguousarray(wanted.transpose(0, 3, 1, 2).astype(np.int16))
         return Latents(values=values, codec_id=CODEC_ID, model_id=self.model_id, level=level)

@@ -53,12 +53,15 @@ class HeadNetwork(nn.Module):
         # asinh keeps small latents linear and tames the few large ones (mean brightness of a block).
         features = self.body(self.stem(torch.asinh(latents)))
         power = self.power.clamp(1.0, 8.0)
-        pooled = F.softplus(features).pow(power).mean((2, 3)).pow(1 / power)
-        return F.normalize(self.project(pooled), dim=1)
+        # a mean of zero has no slope; far below what any feature means, it is left at that
+        pooled = F.softplus(features.float()).pow(power).mean((2, 3)).clamp_min(1e-12).pow(1 / power)
+        return F.normalize(self.project(pooled).float(), dim=1)
 
 
 class GemHead:
     """Implements `models.base.EmbeddingHead`."""
+
+    background: NDArray[np.float32] | None
 
     def __init__(self, files: ModelFiles, *, device: str = "cpu", threads: int | None = None) -> None:
         if threads is not None:
@@ -74,6 +77,9 @@ class GemHead:
         # Of a codec with several levels: what brings the latents of each to one scale, (levels, C).
         scales = tensors.pop("latents.scale", None)
         self._scales = None if scales is None else scales.numpy()
+        # Frames that searches compare with (`vsearch.search.calibration`), (n, d) int8: 127 times unit vectors.
+        background = tensors.pop("background", None)
+        self.background = None if background is None else (background.float() / 127).numpy()
         try:
             network.load_state_dict(tensors)
         except RuntimeError as error:

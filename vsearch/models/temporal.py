@@ -103,6 +103,10 @@ class TemporalCodec:
         values = np.concatenate(parts)[: len(frames)] if parts else np.zeros((0, *shape), np.int16)
         return Latents(values=values, codec_id=CODEC_ID, model_id=self.model_id)
 
+    def nearest(self, frames: NDArray[np.uint8], *, level: int | None = None) -> Latents:
+        """What `encode` gives: this codec's writer changes nothing."""
+        return self.encode(frames, level=level)
+
     def decode(self, latents: Latents) -> NDArray[np.uint8]:
         """Pictures (T, 3, H, W) uint8 RGB. Raises LatentError for latents of other weights."""
         self._check(latents)

@@ -128,6 +128,15 @@ def write_model(
     return ModelFiles.read(folder)
 
 
+def write_card(files: ModelFiles, *, search: Mapping[str, Any]) -> ModelFiles:
+    """Give a model folder other figures for searching: it stays the same model."""
+    path = files.folder / CARD
+    card = json.loads(path.read_text(encoding="utf-8"))
+    card["search"] = dict(search)
+    path.write_text(json.dumps(card, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    return ModelFiles.read(files.folder)
+
+
 def torch_device(name: str) -> torch.device:
     """`auto`, `cpu` or `cuda` -> a device. Raises UnavailableError when CUDA is asked for and absent."""
     import torch

@@ -63,7 +63,7 @@ def find(
         if allowed is not None:
             track = _only(track, allowed)
         if len(track.vectors):
-            segments = _segments(query, track, per_video, settings.align)
+            segments = segments_of(query, track, max_segments=per_video, settings=settings.align)
             matches.extend(Match(track.video_id, segment) for segment in segments)
     return rank(matches, k=k, min_similarity=min_similarity, per_video=per_video)
 
@@ -127,12 +127,14 @@ def _only(track: Track, allowed: NDArray[np.int64]) -> Track:
     )
 
 
-def _segments(query: QueryFrames, track: Track, per_video: int, settings: AlignSettings) -> list[Segment]:
+def segments_of(query: QueryFrames, track: Track, *, max_segments: int, settings: AlignSettings) -> list[Segment]:
+    """The best segments of a query and one video, as `align` gives them. Both sides hold informative frames only."""
+
     def columns(start: int, stop: int) -> NDArray[np.float32]:
         return query.vectors @ track.vectors[start:stop].T
 
     video = Timing(track.times_s, 0.0, track.duration_s)
     if query.still:
-        return align_still(columns, video, track.ends_s, max_segments=per_video)
+        return align_still(columns, video, track.ends_s, max_segments=max_segments)
     asked = Timing(query.times_s, query.start_s, query.end_s)
-    return align(columns, asked, video, weights=query.weights, max_segments=per_video, settings=settings)
+    return align(columns, asked, video, weights=query.weights, max_segments=max_segments, settings=settings)

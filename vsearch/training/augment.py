@@ -21,7 +21,7 @@ def _homography(rng: np.random.Generator, strength: float, aspect: float) -> Ten
     stretch = math.exp(rng.uniform(-0.3, 0.3) * strength)
     sx, sy = min(1.0, math.sqrt(area) * stretch), min(1.0, math.sqrt(area) / stretch)
     tx, ty = rng.uniform(-1, 1) * (1 - sx), rng.uniform(-1, 1) * (1 - sy)
-    if rng.random() < 0.35 * strength:
+    if rng.random() < 0.25 * strength:  # a query is also asked for mirrored
         sx = -sx
     angle = rng.uniform(-0.3, 0.3) if rng.random() < 0.3 * strength else 0.0
     cos, sin = math.cos(angle), math.sin(angle)

@@ -113,7 +113,8 @@ class FramePairs:
         if rng.random() < 0.5:
             later = int(rng.integers(len(frames)))
             apart = abs(later - times[0]) >= 2 * entry.fps
-            if apart and np.abs(frames[later].astype(np.int16) - frames[times[0]]).mean() > 10:
+            first, second = (frames[t, :, ::4, ::4].astype(np.int16) for t in (times[0], later))
+            if apart and np.abs(second - first).mean() > 10:
                 times.append(later)
         pairs = []
         for t in times:
@@ -183,7 +184,7 @@ class Prefetch:
         """The latents of one training step, (n, C, h, w) float each."""
         for later in range(step, min(step + 2 * self._recipe.workers, self._recipe.steps)):
             if later not in self._ahead:
-                strength = min(1.0, 0.4 + 2 * later / self._recipe.steps)
+                strength = 1.0 if self._recipe.start else min(1.0, 0.4 + 2 * later / self._recipe.steps)
                 self._ahead[later] = self._pool.submit(_draw_in_worker, (self._recipe.seed, later), strength, False)
         return _as_tensors(self._ahead.pop(step).result())
 

@@ -16,6 +16,7 @@ from vsearch.models.head import GemHead, HeadShape
 from vsearch.models.layers import N_SCALES, CodecShape, scale_of_index
 from vsearch.models.temporal import CODEC_ID, TemporalCodec
 from vsearch.models.weights import ModelFiles, write_model
+from vsearch.training.background import background_vectors
 from vsearch.training.embedding import HeadRecipe
 from vsearch.training.floor import measure_floor
 
@@ -60,8 +61,8 @@ def _float32(tensors: Mapping[str, Any]) -> dict[str, Any]:
 def export_head(
     network: torch.nn.Module, shape: HeadShape, folder: Path, *, recipe: HeadRecipe, training: Mapping[str, Any]
 ) -> ModelFiles:
-    """Write a trained head as a model folder, with the similarity floor measured on the recipe's own training
-    videos.
+    """Write a trained head as a model folder, with background frames, and the similarity floor measured on the recipe's
+    own training videos.
     """
     tensors = {name: value.detach().cpu().numpy() for name, value in network.state_dict().items()}
     codec = ModelFiles.read(Path(recipe.codec))
@@ -69,16 +70,16 @@ def export_head(
     if scale is not None:
         tensors["latents.scale"] = scale
     decode = {**asdict(shape), "latents_of": codec.model_id}
-    files = write_model(folder, kind="head", family="gem", decode=decode, training=training, tensors=_float32(tensors))
-    floor = measure_floor(GemHead(files), recipe)
+    weights = _float32(tensors)
+    head = GemHead(write_model(folder, kind="head", family="gem", decode=decode, training=training, tensors=weights))
     return write_model(
         folder,
         kind="head",
         family="gem",
         decode=decode,
-        search={"floor": floor},
+        search={"floor": measure_floor(head, recipe)},
         training=training,
-        tensors=_float32(tensors),
+        tensors={**weights, "background": background_vectors(head, recipe)},
     )
 
 
