@@ -10,14 +10,15 @@ from collections.abc import Iterator
 from itertools import islice, pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from tests import archives, videos
-from vsearch.config import IndexConfig
+from vsearch.config import IndexConfig, Region
 from vsearch.errors import AmbiguousError, InputError
 from vsearch.library import Library
-from vsearch.request import SearchRequest
+from vsearch.request import Examples, SearchRequest
 from vsearch.searching import SearchResult
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -117,7 +118,8 @@ def test_what_recurs_in_a_video_is_found_at_every_place_that_is_asked_for(tmp_pa
 
 
 def test_a_query_that_cannot_be_read_does_not_stop_the_others(library: Library, place: Path) -> None:
-    queries = [place / "nowhere.mp4", place / "sound.mp4", place, place / "excerpt.mp4"]
+    (place / "empty").mkdir(exist_ok=True)
+    queries = [place / "nowhere.mp4", place / "sound.mp4", place / "empty", place / "excerpt.mp4"]
     results = list(library.search(queries))
     assert [result.error_code for result in results] == ["input", "no-video", "input", None]
     assert "no such file" in (results[0].error or "")
@@ -143,6 +145,70 @@ def test_stored_videos_and_clips_can_be_asked_with(library: Library, place: Path
     best = one(library.search([f"c{clip['clip_id']}"])).hits[0]
     assert (best.video_id, best.clip_id) == (video["video_id"], clip["clip_id"])
     assert one(library.search(["v999"])).error_code == "input"
+
+
+def test_a_stored_frame_and_a_stored_range_can_be_asked_with(library: Library) -> None:
+    video = library.info("1.mp4")
+    at = video["clips"][1]["start_seconds"] + 0.3
+    best = one(library.search([f"v{video['video_id']}@{at}"])).hits[0]
+    assert (best.video_id, best.clip_id, best.query_start_s) == (video["video_id"], video["clips"][1]["clip_id"], None)
+    assert best.start_s <= at <= best.end_s
+    ranged = one(library.search(["1.mp4@0:02.5-5.5"])).hits[0]
+    assert (ranged.start_s, ranged.end_s) == pytest.approx((2.5, 5.5), abs=0.6)
+    assert ranged.query_start_s == pytest.approx(2.5, abs=0.1)
+    clip = video["clips"][2]["clip_id"]
+    assert one(library.search([f"id:c{clip}"])).hits[0].clip_id == clip
+    for beyond in ("1.mp4@1:00:00", "1.mp4@50-60", "nothing.mp4@3"):
+        assert one(library.search([beyond])).error_code == "input"
+
+
+def test_a_region_of_a_picture_finds_the_picture_in_it(library: Library, place: Path, tmp_path: Path) -> None:
+    """A scene pasted into a corner of another one: the corner is found, the whole is not."""
+    canvas = np.ascontiguousarray(videos.texture(77, (288, 512)))
+    canvas[:, 144:, 200:456] = videos.texture(5)
+    Image.fromarray(canvas.transpose(1, 2, 0)).save(tmp_path / "pasted.png")
+    whole = one(library.search([tmp_path / "pasted.png"], min_similarity=0.9))
+    assert whole.hits == ()
+    region = Region(200, 144, 256, 144)
+    cut = one(library.search([tmp_path / "pasted.png"], min_similarity=0.9, region=region)).hits[0]
+    assert cut.video == str(place / "videos/1.mp4")
+    assert cut.start_s >= 139 / FPS
+    beyond = one(library.search([tmp_path / "pasted.png"], region=Region(300, 144, 256, 144)))
+    assert "reaches beyond the picture, which is 512x288" in (beyond.error or "")
+    assert "from a file" in (one(library.search(["v1"], region=region)).error or "")
+
+
+def test_a_folder_of_queries_is_answered_file_by_file(library: Library, place: Path, tmp_path: Path) -> None:
+    for name in ("b.mp4", "deep/a.mp4"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(place / "excerpt.mp4", tmp_path / name)
+    shutil.copy(place / "picture.png", tmp_path / "c.png")
+    (tmp_path / "notes.txt").write_text("no query")
+    results = list(library.search([tmp_path]))
+    assert [result.query for result in results] == [str(tmp_path / name) for name in ("b.mp4", "c.png", "deep/a.mp4")]
+    assert all(result.hits[0].video == str(place / "videos/1.mp4") for result in results)
+
+
+def test_several_examples_are_one_query(library: Library, place: Path) -> None:
+    likes = ("0.mp4@0.5", "1.mp4@0.5", "1.mp4@1")
+    both = one(library.search([Examples(likes)], min_similarity=0.9))
+    assert both.query == "like 0.mp4@0.5, 1.mp4@0.5, 1.mp4@1"
+    assert {Path(hit.video).name for hit in both.hits} == {"0.mp4", "1.mp4"}
+    assert {hit.example for hit in both.hits} <= set(likes)
+    without = one(library.search([Examples(likes, unlike=("0.mp4@0-2",))], min_similarity=0.9))
+    assert without.query.endswith("; unlike 0.mp4@0-2")
+    assert Path(without.hits[0].video).name == "1.mp4"
+    assert all(hit.score < 0.1 for hit in without.hits if Path(hit.video).name == "0.mp4")
+    assert one(library.search([Examples(("nothing.mp4",))])).error_code == "input"
+    with pytest.raises(InputError, match="--like"):
+        Examples((), unlike=("v1",))
+
+
+def test_a_result_says_what_was_searched(library: Library, place: Path) -> None:
+    info = library.info()
+    for query in ("excerpt.mp4", "nowhere.mp4"):
+        result = one(library.search([place / query]))
+        assert (result.head, result.generation) == (info["active_head"], 4)
 
 
 @pytest.mark.parametrize(

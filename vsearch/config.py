@@ -8,7 +8,9 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from fractions import Fraction
+from math import inf
 from pathlib import Path
+from typing import Self
 
 from vsearch.errors import InputError
 
@@ -22,14 +24,61 @@ EFFORTS = ("fast", "default", "archive")  # how hard the codec tries to make the
 PREVIEW_PIXELS = 36_864
 LEAST_PREVIEW_PIXELS, MOST_PREVIEW_PIXELS = 4_096, 1_048_576
 
+EDGE = 1e-9  # what percentages that add up to 100 may exceed it by
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A rectangle in a picture as it is displayed: its left and top edge, width and height, from the upper left corner.
+
+    In pixels of the displayed picture (after rotation and pixel aspect), or with `percent` in hundredths of its sides.
+    Raises InputError when it is empty or reaches out to the left or above.
+    """
+
+    x: float
+    y: float
+    width: float
+    height: float
+    percent: bool = False
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.x < inf and 0 <= self.y < inf and 0 < self.width < inf and 0 < self.height < inf):
+            raise InputError(f"the region {self} must begin inside the picture and be wider and higher than nothing")
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """A region from `320,180,640,360` or `10%,20%,50%,50%`. Raises InputError."""
+        parts = [part.strip() for part in text.split(",")]
+        shares = [part.endswith("%") for part in parts]
+        try:
+            x, y, width, height = (float(part.removesuffix("%")) for part in parts)
+        except ValueError:
+            x = y = width = height = -1.0
+        if x < 0 or any(shares) != all(shares):
+            raise InputError(f"{text!r} is no region: write x,y,width,height in pixels, or 10%,20%,50%,50%")
+        return cls(x, y, width, height, percent=all(shares))
+
+    def __str__(self) -> str:
+        unit = "%" if self.percent else ""
+        return ",".join(f"{value:g}{unit}" for value in (self.x, self.y, self.width, self.height))
+
+    def shares(self, width: int, height: int) -> tuple[float, float, float, float]:
+        """Left, top, right and bottom in [0, 1] of a displayed picture's sides. Raises InputError beyond its edges."""
+        across, down = (100.0, 100.0) if self.percent else (float(width), float(height))
+        right, bottom = (self.x + self.width) / across, (self.y + self.height) / down
+        if right > 1 + EDGE or bottom > 1 + EDGE:
+            raise InputError(f"the region {self} reaches beyond the picture, which is {width}x{height}")
+        return self.x / across, self.y / down, min(right, 1.0), min(bottom, 1.0)
+
 
 @dataclass(frozen=True, slots=True)
 class ReadConfig:
     """How a file is decoded and sampled.
 
     `preview_pixels`: about how many pixels a stored picture has, whatever its shape (both sides are multiples of 16).
-    `start_s` and `end_s` limit a query to a range (None: to the ends). `stall_s`: a decoding process that shows no
-    progress for so long is killed. `memory_bytes`: the most address space that it may take beyond its start.
+    `start_s` and `end_s` limit a query to a range (None: to the ends), `region` to a part of the picture. `stall_s`: a
+    decoding process that shows no progress for so long is killed. `memory_bytes`: the most address space that it may
+    take beyond its start.
     """
 
     fps: Fraction = Fraction(1)
@@ -37,6 +86,7 @@ class ReadConfig:
     preview_pixels: int = PREVIEW_PIXELS
     start_s: float | None = None
     end_s: float | None = None
+    region: Region | None = None
     batch_frames: int = 32
     reader: str = "auto"
     stall_s: float = 60.0

@@ -47,7 +47,7 @@ from vsearch.models.shelf import ModelShelf
 from vsearch.progress import Progress, SilentProgress
 from vsearch.records import CodedChunk, display_path, seconds
 from vsearch.request import SearchRequest
-from vsearch.searching import SearchResult, search_session
+from vsearch.searching import Query, SearchResult, search_session
 
 if TYPE_CHECKING:
     from vsearch.indexer.report import DryRun, IndexReport
@@ -262,7 +262,7 @@ class Library:
 
     def search(
         self,
-        queries: Iterable[PathLike],
+        queries: Iterable[Query],
         request: SearchRequest | None = None,
         *,
         report: Path | None = None,
@@ -270,23 +270,22 @@ class Library:
     ) -> Iterator[SearchResult]:
         """Where each query comes from: one result a query, computed as it is asked for.
 
-        queries: video or picture files, each taken when the one before was answered; `v12` and `c345` (where no such
-        file exists) ask with what is stored. request: what is asked for; each of its fields may be given by name
-        instead (`k=3`). report: an HTML page, written after the last result. A query that cannot be read gives a result
-        with `error`; the others still run. Raises InputError for bad values, TypeError for names that `SearchRequest`
-        does not have, UnavailableError without FAISS or without the device.
+        queries: video or picture files, or folders of them, each taken when the one before was answered; `v12`, `c345`,
+        `VIDEO@0:12:03.5` and `VIDEO@1:02-1:30` (where no such file exists) ask with what is stored, `Examples` with
+        several at once. A folder gives a result for each video or picture in it. request: what is asked for; each of
+        its fields may be given by name instead (`k=3`). report: an HTML page, written after the last result. A query
+        that cannot be read gives a result with `error`; the others still run. Raises InputError for bad values,
+        TypeError for names that `SearchRequest` does not have, UnavailableError without FAISS or without the device.
         """
         return self._search(queries, replace(request or SearchRequest(), **options), report)
 
-    def _search(
-        self, queries: Iterable[PathLike], request: SearchRequest, report: Path | None
-    ) -> Iterator[SearchResult]:
+    def _search(self, queries: Iterable[Query], request: SearchRequest, report: Path | None) -> Iterator[SearchResult]:
         from vsearch.render.reports import Answer, write_search_report
 
         answers: list[Answer] = []
         with search_session(self._reading(), self._shelf, self.folder / "cache", request) as session:
-            for query in queries:
-                result, question = session.answer(query)
+            answered = (answer for query in queries for answer in session.answers(query))
+            for result, question in answered:
                 if report is not None:
                     footage = session.footage(result.query, question) if question is not None else None
                     found = [(hit, self._footage_or_none(hit.video_id)) for hit in result.hits]

@@ -329,7 +329,8 @@ class Segment:
 class Hit:
     """One answer: a segment in a video of the library. For an image query the query times are None.
 
-    `video` is the display form of the absolute path; `video_b64` its bytes where that form is not exact.
+    `video` is the display form of the absolute path; `video_b64` its bytes where that form is not exact. `example`: of
+    several examples that were asked with, the one whose times the query times are.
     """
 
     rank: int
@@ -346,3 +347,4 @@ class Hit:
     score: float
     score_kind: str = "uncalibrated"
     video_b64: str | None = None
+    example: str | None = None

@@ -3,24 +3,42 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
-from vsearch.config import DEVICES, ReadConfig
+from vsearch.config import DEVICES, ReadConfig, Region
 from vsearch.errors import InputError
 
 HITS = 10  # what a person looks through
 
 
 @dataclass(frozen=True, slots=True)
+class Examples:
+    """Several examples as one query: what is like any of `like`, and like none of `unlike`.
+
+    Each as `Library.search` takes queries. Raises InputError without an example to be like.
+    """
+
+    like: tuple[Path | str, ...]
+    unlike: tuple[Path | str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.like:
+            raise InputError("name at least one example of what is looked for (--like), not only what it is unlike")
+
+
+@dataclass(frozen=True, slots=True)
 class SearchRequest:
     """How queries are read and what of the library is given back. Raises InputError for values that mean nothing.
 
-    start_s, end_s: the range of each query to use, in seconds (None: from its start, to its end). k: hits a query, at
-    most. per_video: hits in one video, at most, disjoint in it. min_similarity: hits below are not shown (None: the
-    floor measured for the library's head; 0 shows all). device: "auto" | "cpu" | "cuda".
+    start_s, end_s: the range of each query to use, in seconds (None: from its start, to its end). region: the part of
+    its pictures to use. k: hits a query, at most. per_video: hits in one video, at most, disjoint in it.
+    min_similarity: hits below are not shown (None: the floor measured for the library's head; 0 shows all). device:
+    "auto" | "cpu" | "cuda".
     """
 
     start_s: float | None = None
     end_s: float | None = None
+    region: Region | None = None
     k: int = HITS
     per_video: int = 1
     min_similarity: float | None = None
@@ -41,4 +59,4 @@ class SearchRequest:
     @property
     def read(self) -> ReadConfig:
         """How query files are decoded."""
-        return ReadConfig(start_s=self.start_s, end_s=self.end_s)
+        return ReadConfig(start_s=self.start_s, end_s=self.end_s, region=self.region)

@@ -6,25 +6,25 @@
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vsearch.config import ReadConfig
 from vsearch.db.records import Timeline
 from vsearch.db.store import Store
-from vsearch.errors import InputError, LatentError, MediaError
+from vsearch.errors import InputError, LatentError, MediaError, VsearchError
+from vsearch.indexer.candidates import A_PICTURE
+from vsearch.indexer.scan import scan
 from vsearch.models.shelf import ModelShelf
-from vsearch.records import Clip, CodedChunk, Hit, display_path, path_b64
-from vsearch.request import SearchRequest
+from vsearch.records import FRAME_NUMBER_BITS, Clip, CodedChunk, Hit, display_path, path_b64
+from vsearch.request import Examples, SearchRequest
 
 if TYPE_CHECKING:
     from vsearch.media.isolated import DecodeProcess
@@ -33,18 +33,29 @@ if TYPE_CHECKING:
     from vsearch.search.ann.base import AnnIndex
     from vsearch.search.asking import Question
     from vsearch.search.gallery import Gallery
+    from vsearch.search.queries.stored import StoredName
     from vsearch.search.rank import Match
+
+
+Query = Path | str | Examples
 
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """The answer to one query: its hits, best first, or why it could not be read."""
+    """The answer to one query: its hits, best first, or why it could not be read.
+
+    `query` is its display form; `query_b64` its bytes where that form is not exact. `head`: the model whose embeddings
+    were compared (None: the library has none yet); `generation`: of the library, when the search began.
+    """
 
     query: str
     hits: tuple[Hit, ...]
     error: str | None = None
     error_code: str | None = None
     score_kind: str = "uncalibrated"
+    query_b64: str | None = None
+    head: str | None = None
+    generation: int | None = None
 
 
 @contextmanager
@@ -93,103 +104,229 @@ class SearchSession:
 
         return float(self._shelf.files(self._head.model_id).search.get("floor", DEFAULT_MIN_SIMILARITY))
 
-    def answer(self, query: Path | str) -> tuple[SearchResult, Question | None]:
-        """The answer to one query, and what was asked (None when it could not be read). Raises UnavailableError."""
+    def answers(self, query: Query) -> Iterator[tuple[SearchResult, Question | None]]:
+        """The answer to a query and what was asked with (None: not one picture or video); of a folder, each file's.
+
+        Raises UnavailableError without FAISS.
+        """
+        if isinstance(query, Examples):
+            yield self._answer(_named(query), partial(self._find_like, query))
+            return
         name = os.fsdecode(query)
-        shown = display_path(os.fsencode(name))
-        question = None
+        if not Path(name).is_dir():
+            yield self._answer(name, partial(self._find_one, name))
+            return
         try:
-            question = self.ask(name)
-            matches = self.find(question)
-            return SearchResult(shown, _hits(matches, self._store, still=question.frames.still)), question
+            files, unreadable = _files_in(os.fsencode(name))
+        except InputError as error:
+            yield self._refused(name, error)
+            return
+        for path, reason in unreadable:
+            yield self._refused(path, InputError(f"{path}: {reason}"))
+        for file in files:
+            yield self._answer(file, partial(self._find_one, file))
+
+    def _answer(
+        self, name: str, find: Callable[[], tuple[tuple[Hit, ...], Question | None]]
+    ) -> tuple[SearchResult, Question | None]:
+        try:
+            hits, question = find()
         except (InputError, MediaError, LatentError) as error:
-            return SearchResult(shown, (), str(error), error.code), question
+            return self._refused(name, error)
+        return self._result(name, hits), question
+
+    def _refused(self, name: str, error: VsearchError) -> tuple[SearchResult, None]:
+        return self._result(name, (), error), None
+
+    def _result(self, name: str, hits: tuple[Hit, ...], error: VsearchError | None = None) -> SearchResult:
+        path = os.fsencode(name)
+        return SearchResult(
+            display_path(path),
+            hits,
+            error=None if error is None else str(error),
+            error_code=None if error is None else error.code,
+            query_b64=path_b64(path),
+            head=self._meta.active_head,
+            generation=self._meta.generation,
+        )
+
+    # ------------------------------------------------------------------------------------------------- kinds of query
+
+    def _find_one(self, name: str) -> tuple[tuple[Hit, ...], Question]:
+        """The hits of a file or a stored name. Raises InputError, MediaError, LatentError."""
+        question = self.ask(name)
+        request = self._request
+        matches = self._find(question, k=request.k, per_video=request.per_video)
+        return self._hits(matches, lambda _: (question, None)), question
+
+    def _find_like(self, examples: Examples) -> tuple[tuple[Hit, ...], Question | None]:
+        """The hits of several examples at once: see `vsearch.search.examples`."""
+        from vsearch.search.examples import nearest_examples
+        from vsearch.search.rank import rank
+
+        request = self._request
+        asked = [(os.fsdecode(name), self.ask(os.fsdecode(name))) for name in examples.like]
+        against = [self.ask(os.fsdecode(name)) for name in examples.unlike]
+        likes = [self._find(question, k=None, per_video=None) for _, question in asked]
+        videos = np.array([match.video_id for matches in likes for match in matches], np.int64)
+        there = self._frames_of(videos)
+        unlikes = [self._find(question, k=None, per_video=None, allowed=there) for question in against]
+        places = nearest_examples(likes, unlikes)
+        examples_of = {place.match: place.example for place in places}
+        best = rank(examples_of, k=request.k, min_similarity=self._least, per_video=request.per_video)
+
+        def origin(match: Match) -> tuple[Question, str]:
+            name, question = asked[examples_of[match]]
+            return question, display_path(os.fsencode(name))
+
+        return self._hits(best, origin), asked[0][1] if len(asked) == 1 else None
 
     def ask(self, name: str) -> Question:
-        """The frames of a query file, or of a stored video or clip. Raises InputError, MediaError."""
+        """The frames of a query file, or of something stored. Raises InputError, MediaError, LatentError."""
         from vsearch.search.asking import ask_file
+        from vsearch.search.queries.stored import stored_name
 
-        if not os.path.lexists(name) and re.fullmatch(r"[vc][1-9][0-9]*", name):
-            return self._ask_stored(name)
+        stored = stored_name(name)
+        if stored is not None and (stored.forced or not os.path.lexists(name)):
+            return self._ask_stored(name, stored)
         path = os.fsencode(Path(name).absolute())
         return ask_file(path, self._request.read, codec=self._codec, head=self._head, decoder=self._decoder)
 
-    def _ask_stored(self, name: str) -> Question:
-        from vsearch.search.asking import ask_stored
+    def _ask_stored(self, name: str, stored: StoredName) -> Question:
+        from vsearch.search.asking import ask_frame, ask_stored
 
-        clip = self._store.clip(int(name[1:])) if name.startswith("c") else None
-        video_id = clip.video_id if clip is not None else self._store.resolve(name)
+        if self._request.region is not None:
+            raise InputError(
+                f"{name}: a region is cut from a file, not from what is stored: write a frame of it with "
+                "`vsearch preview --frames` and ask with that picture"
+            )
+        clip = None if stored.clip is None else self._store.clip(stored.clip)
+        video_id = clip.video_id if clip is not None else self._store.resolve(stored.video or "")
         vectors, low_information = self._store.embeddings_of(video_id, self._head.model_id)
         timeline = self._store.timeline(video_id)
         if len(vectors) != len(timeline.pts):
             raise InputError(f"{name}: its embeddings are of another model than the library searches with")
-        start, end = _range_pts(timeline, clip.clip if clip is not None else None, self._request.read)
+        if stored.frame_s is not None:
+            return ask_frame(timeline, vectors, low_information, stored.frame_s)
+        start, end = _range_pts(timeline, clip.clip if clip is not None else None, self._range_of(stored))
         return ask_stored(timeline, vectors, low_information, start_pts=start, end_pts=end)
 
-    def find(self, question: Question) -> list[Match]:
-        """The best matches of a query, best first. Raises UnavailableError without FAISS."""
-        from vsearch.search.engine import find
+    def _range_of(self, stored: StoredName) -> tuple[float | None, float | None]:
+        """The range that a name carries itself, else the one that is asked for of all queries."""
+        if stored.start_s is not None:
+            return stored.start_s, stored.end_s
+        return self._request.start_s, self._request.end_s
 
-        request = self._request
+    # -------------------------------------------------------------------------------------------------------- finding
+
+    def _find(
+        self, question: Question, *, k: int | None, per_video: int | None, allowed: NDArray[np.int64] | None = None
+    ) -> list[Match]:
+        """The best matches of a query, best first; without `k` all that are similar enough, of the best videos."""
+        from vsearch.search.engine import CANDIDATES, CANDIDATES_A_HIT, SearchSettings, find
+
+        candidates = max(CANDIDATES, CANDIDATES_A_HIT * self._request.k)
         return find(
             question.frames,
             self._gallery,
             self._index,
-            k=request.k,
-            per_video=request.per_video,
-            min_similarity=self._floor if request.min_similarity is None else request.min_similarity,
+            k=k,
+            per_video=per_video,
+            min_similarity=self._least,
+            allowed=allowed,
+            settings=SearchSettings(candidates=candidates),
         )
+
+    @cached_property
+    def _least(self) -> float:
+        """The similarity from which on hits are given."""
+        return self._floor if self._request.min_similarity is None else self._request.min_similarity
+
+    def _frames_of(self, video_ids: NDArray[np.int64]) -> NDArray[np.int64]:
+        """(n,) the ids of these videos' searchable frames, ascending."""
+        ids = self._index.ids()
+        return np.sort(ids[np.isin(ids >> FRAME_NUMBER_BITS, video_ids)])
 
     def footage(self, name: str, question: Question) -> Footage | None:
         """A query file's frames as they can be drawn; None for a stored query."""
+        from vsearch.media.sampling import framing
         from vsearch.render.frames import Footage, chunk_source
 
         reading = question.reading
         if reading is None:
             return None
-        chunks = question.chunks
+        chunks, read = question.chunks, self._request.read
         return Footage(
             name=name,
             frame_pts=np.asarray(reading.frame_pts, np.int64),
             start_pts=reading.start_pts,
             end_pts=reading.end_pts,
             time_base=reading.info.time_base,
-            display_aspect=reading.info.display_aspect,
+            display_aspect=framing(reading.info, read.preview_pixels, read.region).display_aspect,
             codec=self._codec,
             latents=chunk_source(lambda numbers: _chunks_among(chunks, numbers), self._codec),
             still=reading.info.still,
         )
 
+    def _hits(
+        self, matches: Sequence[Match], origin: Callable[[Match], tuple[Question, str | None]]
+    ) -> tuple[Hit, ...]:
+        """What was found, with the names and clips that people and programs ask for.
 
-def _hits(matches: Sequence[Match], store: Store, *, still: bool) -> tuple[Hit, ...]:
-    """What was found, with the names and clips that people and programs ask for."""
-    paths = store.paths([match.video_id for match in matches])
-    timelines = store.timelines([match.video_id for match in matches])
-    hits = []
-    # Another process may have removed a video since the index was read.
-    there = [match for match in matches if paths.get(match.video_id) and match.video_id in timelines]
-    for rank, match in enumerate(there, 1):
-        segment, timeline, path = match.segment, timelines[match.video_id], paths[match.video_id][0]
-        start, end = (timeline.start_pts + round(s / timeline.time_base) for s in (segment.start_s, segment.end_s))
-        clip = store.clip_at(match.video_id, start, end)
-        hits.append(
-            Hit(
-                rank=rank,
-                video_id=match.video_id,
-                video=display_path(path.absolute),
-                video_b64=path_b64(path.absolute),
-                volume=path.sighting.volume_label,
-                online=path.online,
-                clip_id=clip.id if clip is not None else None,
-                start_s=float(segment.start_s),
-                end_s=float(segment.end_s),
-                query_start_s=None if still else float(segment.query_start_s),
-                query_end_s=None if still else float(segment.query_end_s),
-                similarity=min(1.0, float(segment.similarity)),
-                score=float(segment.score),
+        origin: which question a match answers, and by which example's name if there are several.
+        """
+        store = self._store
+        paths = store.paths([match.video_id for match in matches])
+        timelines = store.timelines([match.video_id for match in matches])
+        hits = []
+        # Another process may have removed a video since the index was read.
+        there = [match for match in matches if paths.get(match.video_id) and match.video_id in timelines]
+        for rank, match in enumerate(there, 1):
+            segment, timeline, path = match.segment, timelines[match.video_id], paths[match.video_id][0]
+            start, end = (timeline.start_pts + round(s / timeline.time_base) for s in (segment.start_s, segment.end_s))
+            clip = store.clip_at(match.video_id, start, end)
+            question, example = origin(match)
+            still = question.frames.still
+            hits.append(
+                Hit(
+                    rank=rank,
+                    video_id=match.video_id,
+                    video=display_path(path.absolute),
+                    video_b64=path_b64(path.absolute),
+                    volume=path.sighting.volume_label,
+                    online=path.online,
+                    clip_id=clip.id if clip is not None else None,
+                    start_s=float(segment.start_s),
+                    end_s=float(segment.end_s),
+                    query_start_s=None if still else float(segment.query_start_s),
+                    query_end_s=None if still else float(segment.query_end_s),
+                    similarity=min(1.0, float(segment.similarity)),
+                    score=float(segment.score),
+                    example=example,
+                )
             )
-        )
-    return tuple(hits)
+        return tuple(hits)
+
+
+def _named(examples: Examples) -> str:
+    """Several examples as one name."""
+    like, unlike = (", ".join(map(os.fsdecode, names)) for names in (examples.like, examples.unlike))
+    return f"like {like}" + (f"; unlike {unlike}" if unlike else "")
+
+
+def _files_in(folder: bytes) -> tuple[list[str], list[tuple[str, str]]]:
+    """The videos and pictures in a folder, named as it is, in the order of their names; and what cannot be read there,
+    with reasons. Raises InputError when there is nothing."""
+    found = scan([folder])
+    pictures = [one.absolute for one in found.ignored if one.reason == A_PICTURE]
+    absolute = sorted([*pictures, *(one.absolute for one in found.candidates)])
+    if not absolute and not found.unreadable:
+        raise InputError(f"{display_path(folder)} holds no video or picture")
+
+    def named(path: bytes) -> str:
+        return str(Path(os.fsdecode(folder), os.fsdecode(os.path.relpath(path, found.roots[0]))))
+
+    return [named(path) for path in absolute], [(named(one.absolute), one.reason) for one in found.unreadable]
 
 
 def _active(model_id: str | None) -> str:
@@ -198,13 +335,13 @@ def _active(model_id: str | None) -> str:
     return model_id
 
 
-def _range_pts(timeline: Timeline, clip: Clip | None, read: ReadConfig) -> tuple[int, int]:
+def _range_pts(timeline: Timeline, clip: Clip | None, asked: tuple[float | None, float | None]) -> tuple[int, int]:
     """[start, end) of a stored query: the clip's, or the video's, unless a range is asked for."""
     start, end = (clip.start_pts, clip.end_pts) if clip is not None else (timeline.start_pts, timeline.end_pts)
-    if read.start_s is not None:
-        start = timeline.start_pts + round(Fraction(read.start_s) / timeline.time_base)
-    if read.end_s is not None:
-        end = timeline.start_pts + round(Fraction(read.end_s) / timeline.time_base)
+    if asked[0] is not None:
+        start = timeline.start_pts + round(Fraction(asked[0]) / timeline.time_base)
+    if asked[1] is not None:
+        end = timeline.start_pts + round(Fraction(asked[1]) / timeline.time_base)
     if not ((timeline.pts >= start) & (timeline.pts < end)).any():
         raise InputError(f"v{timeline.video_id} has no stored frame in the range that was asked for")
     return start, end

@@ -13,6 +13,18 @@ def clock(time_s: float) -> str:
     return f"{hours}:{minutes:02d}:{rest // 10:02d}.{rest % 10}"
 
 
+def seconds_of(text: str) -> float | None:
+    """Seconds from `12.5`, `1:02.5` or `1:02:03.5`; None for anything else."""
+    parts = text.strip().split(":")
+    try:
+        values = [float(part) for part in parts]
+    except ValueError:
+        return None
+    if len(values) > 3 or not all(0 <= value < float("inf") for value in values):
+        return None
+    return sum(value * (1, 60, 3600)[i] for i, value in enumerate(reversed(values)))
+
+
 def span(seconds: float) -> str:
     """A duration in its unit: 8.4 s, 12 min, 3.5 hours."""
     if seconds < 120:

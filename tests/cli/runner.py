@@ -34,8 +34,10 @@ class Outcome:
 
 def vsearch(*args: str | Path) -> Outcome:
     """The outcome of `vsearch ARGS...`."""
-    out, err = io.StringIO(), io.StringIO()
+    written = io.BytesIO()
+    out, err = io.TextIOWrapper(written, "utf-8", newline=""), io.StringIO()
     logging.getLogger("vsearch").setLevel(logging.NOTSET)
     with redirect_stdout(out), redirect_stderr(err):
         status = run(app, [str(arg) for arg in args])
-    return Outcome(status, out.getvalue(), err.getvalue())
+    out.flush()
+    return Outcome(status, written.getvalue().decode("utf-8", "surrogateescape"), err.getvalue())

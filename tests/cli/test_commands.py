@@ -16,6 +16,7 @@ from PIL import Image
 from tests.archives import make_video
 from tests.cli.runner import Outcome, vsearch
 from tests.cli.schemas import check, documented_schemas
+from vsearch._version import __version__
 
 
 def on(shelf: Path, *args: str | Path) -> Outcome:
@@ -115,6 +116,9 @@ def test_search_prints_a_line_a_query(shelf: Path) -> None:
     for line, query in zip(lines, (a, b), strict=True):
         check(line, "search")
         assert line["query"] == str(query)
+        assert line["version"] == __version__
+        assert line["head"] == on(shelf, "info", "--json").json()["active_head"]
+        assert line["generation"] == 3
         assert line["hits"][0]["video"] == str(query)
         assert len(line["hits"]) <= 2
 
@@ -158,6 +162,34 @@ def test_a_match_fails_the_command_where_that_is_asked_for(shelf: Path) -> None:
     assert on(shelf, *query).status == 3
     assert on(shelf, *query, "--min-similarity", "1").status == 0
     assert on(shelf, "search", shelf / "nowhere.mp4", "--fail-on-match").status == 1
+
+
+def test_what_is_not_there_yet_is_named_for_other_programs(shelf: Path, tmp_path: Path) -> None:
+    stranger = make_video(tmp_path / "asked" / "new\nline\udcff.mp4", 500)
+    shutil.copy(shelf / "videos" / "a.mp4", tmp_path / "asked" / "known.mp4")
+    (tmp_path / "asked" / "notes.txt").write_text("no query")
+    floor = ["--min-similarity", "0.95"]
+    outcome = on(shelf, "search", tmp_path / "asked", "--new", *floor)
+    assert (outcome.status, outcome.out) == (0, f"{stranger}\n")
+    assert on(shelf, "search", tmp_path / "asked", "--new", "-0", *floor).out == f"{stranger}\0"
+    (tmp_path / "asked" / "broken.mp4").write_bytes(bytes(range(256)) * 40)
+    outcome = on(shelf, "search", tmp_path / "asked", "--new", *floor)
+    assert (outcome.status, outcome.out) == (1, f"{stranger}\n")
+    assert "broken.mp4" in outcome.err
+
+
+def test_several_examples_and_stored_names_are_asked_with(shelf: Path) -> None:
+    a, b = shelf / "videos" / "a.mp4", shelf / "videos" / "b é.mp4"
+    lines = on(shelf, "search", "v1@0.5", "--clip", "c1", "--clip", "2", "--like", a, "--like", b, "--json").lines()
+    for line in lines:
+        check(line, "search")
+    assert [line["query"] for line in lines] == ["v1@0.5", "id:c1", "id:c2", f"like {a}, {b}"]
+    assert lines[0]["hits"][0]["video_id"] == 1
+    assert [line["hits"][0]["clip_id"] for line in lines[1:3]] == [1, 2]
+    assert {(hit["video"], hit["example"]) for hit in lines[3]["hits"][:2]} == {(str(a), str(a)), (str(b), str(b))}
+    told = on(shelf, "search", "--like", a, "--like", b).out.splitlines()
+    assert told[0] == f"like {a}, {b}"
+    assert f"{a} 0:00:0" in "\n".join(told[1:])
 
 
 def test_no_match_is_an_answer(shelf: Path) -> None:

@@ -12,8 +12,9 @@ from typing import Any
 
 import typer
 
-from vsearch.config import LEAST_PREVIEW_PIXELS, MOST_PREVIEW_PIXELS
-from vsearch.text import printable
+from vsearch.config import LEAST_PREVIEW_PIXELS, MOST_PREVIEW_PIXELS, Region
+from vsearch.errors import InputError
+from vsearch.text import printable, seconds_of
 
 
 def table(rows: Sequence[Sequence[str]], *, head: Sequence[str] = (), right: Sequence[int] = ()) -> list[str]:
@@ -39,14 +40,10 @@ def print_json(value: Mapping[str, Any]) -> None:
 
 def parse_time(text: str) -> float:
     """Seconds from `12.5`, `1:02.5` or `1:02:03.5`. Raises BadParameter."""
-    parts = text.strip().split(":")
-    try:
-        values = [float(part) for part in parts]
-    except ValueError:
-        values = []
-    if not 1 <= len(values) <= 3 or not all(0 <= value < float("inf") for value in values):
+    time_s = seconds_of(text)
+    if time_s is None:
         raise typer.BadParameter(f"{text!r} is no time: write seconds (12.5) or h:mm:ss.s")
-    return sum(value * (1, 60, 3600)[i] for i, value in enumerate(reversed(values)))
+    return time_s
 
 
 def parse_rate(text: str) -> Fraction:
@@ -58,6 +55,14 @@ def parse_rate(text: str) -> Fraction:
     if rate <= 0:
         raise typer.BadParameter(f"{text!r} must be above 0")
     return rate
+
+
+def parse_region(text: str | Region) -> Region:
+    """A part of a picture from `320,180,640,360` or `10%,20%,50%,50%`. Raises BadParameter."""
+    try:
+        return Region.parse(str(text))
+    except InputError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 def parse_pixels(text: str | int) -> int:

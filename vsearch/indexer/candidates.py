@@ -29,6 +29,7 @@ PICTURE_SUFFIXES = frozenset(
 )
 TEXT_SUFFIXES = frozenset("mod mts rm roq tod tp ts".split())  # program sources and others have these names as well
 SNIFFED_BYTES = 4096
+A_PICTURE = "a still picture by its name"  # why a file is ignored that may still be a query
 
 # ISO base media brands of pictures and sound; `ftyp` with another brand is a video file.
 _STILL_BRANDS = (
@@ -79,7 +80,7 @@ def why_not(name: bytes, head: bytes) -> str | None:
     if suffix in PLAYLIST_SUFFIXES:
         return "a playlist: what it names is never opened"
     if suffix in PICTURE_SUFFIXES:
-        return "a still picture by its name"
+        return A_PICTURE
     return "not a video by its name nor by its first bytes"
 
 

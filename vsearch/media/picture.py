@@ -14,6 +14,7 @@ from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoRef
 from numpy.typing import NDArray
 
 from vsearch.media.base import LUMA_SIZE
+from vsearch.media.sampling import Framing
 from vsearch.media.tonemap import tone_mapped
 
 _AREA = Interpolation.AREA
@@ -113,6 +114,19 @@ class PictureMaker:
             interpolation=EXACT,
             threads=1,
         )
+
+
+def framed(picture: NDArray[np.uint8], framing: Framing) -> NDArray[np.uint8]:
+    """(3, *framing.size) uint8 RGB of a picture (3, *framing.whole) uint8 RGB: cut, and scaled where that is needed."""
+    top, left, height, width = framing.box
+    cut = picture[:, top : top + height, left : left + width]
+    return np.ascontiguousarray(cut) if (height, width) == framing.size else scaled(cut, framing.size)
+
+
+def scaled(picture: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """A picture (3, h, w) uint8 RGB as (3, *size), by the area filter that frames are scaled with."""
+    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture.transpose(1, 2, 0)), format="rgb24")
+    return PictureMaker(0, False, on_white=False).picture(frame, size)
 
 
 def _matrix(frame: av.VideoFrame) -> int:

@@ -13,11 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsearch.config import ReadConfig
-from vsearch.errors import MediaError, NoVideoError
+from vsearch.errors import InputError, MediaError, NoVideoError
 from vsearch.media import open_video
 from vsearch.media.base import DecodedFrame
 from vsearch.media.identity import check_unchanged, content_identity
-from vsearch.media.sampling import SamplingGrid, preview_size
+from vsearch.media.picture import framed
+from vsearch.media.sampling import Framing, SamplingGrid, framing
 from vsearch.media.shots import Boundary, ShotDetector
 from vsearch.media.source import SourceFile
 from vsearch.records import MAX_FRAMES, ContentIdentity, FrameBatch, MediaInfo, Reading, Shot
@@ -57,7 +58,11 @@ class FileReading:
             self._source.close()
             raise
         self.info = self._reader.info
-        self.size = preview_size(self.info.display_aspect, config.preview_pixels)
+        try:
+            self._framing = framing(self.info, config.preview_pixels, config.region)
+        except InputError as error:
+            self.close()
+            raise InputError(f"{self._source.display}: {error}") from error
         self._identity: ContentIdentity | None = None
         self._identify = identify
         self._reading: Reading | None = None
@@ -84,7 +89,7 @@ class FileReading:
 
     def __iter__(self) -> Iterator[FrameBatch]:
         identity = self.identity
-        sampler = _Sampler(self._config, self.info, self.size)
+        sampler = _Sampler(self._config, self.info, self._framing)
         taken: list[Picture] = []
         for pictures in self._sampled(sampler):
             taken += pictures
@@ -152,8 +157,8 @@ class _Waiting:
 class _Sampler:
     """Frames in, the sampled ones out, as soon as the shot detector has decided about all before them."""
 
-    def __init__(self, config: ReadConfig, info: MediaInfo, size: tuple[int, int]) -> None:
-        self._config, self._time_base, self._size = config, info.time_base, size
+    def __init__(self, config: ReadConfig, info: MediaInfo, framing: Framing) -> None:
+        self._config, self._time_base, self._framing = config, info.time_base, framing
         fps = float(info.frame_rate or _USUAL_FPS)
         self._detector = ShotDetector(0 if config.sampling == "keyframes" else fps)
         self._nominal = max(1, round(1 / (fps * float(info.time_base))))
@@ -173,10 +178,14 @@ class _Sampler:
         self._last = frame.pts, frame.duration
         self.frames += 1
         if self._grid.takes(frame.pts):  # scaled at once, so that the large picture can go
-            self._waiting.append(_Waiting(frame.pts, None, frame.picture(self._size)))
+            self._waiting.append(_Waiting(frame.pts, None, self._picture(frame)))
         else:
             self._waiting.append(_Waiting(frame.pts, frame, None))
         return self._settle(self._detector.push(frame.luma))
+
+    def _picture(self, frame: DecodedFrame) -> NDArray[np.uint8]:
+        """What is sampled of a frame, (3, H, W) RGB."""
+        return framed(frame.picture(self._framing.whole), self._framing)
 
     def finish(self) -> list[Picture]:
         return self._settle(self._detector.finish())
@@ -188,7 +197,7 @@ class _Sampler:
             if boundary:
                 self._boundaries.append((waiting.pts, boundary))
                 if waiting.frame is not None:
-                    waiting.picture = waiting.frame.picture(self._size)
+                    waiting.picture = self._picture(waiting.frame)
             if waiting.picture is not None:
                 self.sampled.append(waiting.pts)
                 taken.append((waiting.pts, waiting.picture))

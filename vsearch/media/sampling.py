@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 
-from vsearch.records import Clip, Shot
+from vsearch.config import Region
+from vsearch.errors import InputError
+from vsearch.records import Clip, MediaInfo, Shot
 
 GRID_PX = 16  # both sides of a preview are multiples of it: one latent cell
 MAX_SIDE_PX = 4096  # of a preview; only shapes beyond 450:1 meet it
@@ -21,6 +24,47 @@ def preview_size(display_aspect: Fraction | float, pixels: int) -> tuple[int, in
     aspect = float(display_aspect)
     height = _on_grid(math.sqrt(pixels / aspect))
     return height, _on_grid(aspect * height)
+
+
+LEAST_REGION_PX = 8  # a region with a shorter side shows nothing that could be found
+
+
+@dataclass(frozen=True, slots=True)
+class Framing:
+    """How a frame becomes the picture that is sampled: scaled to `whole`, cut to `box`, scaled to `size`.
+
+    Sizes are (height, width). box: (top, left, height, width) in `whole`. display_aspect: of what the picture shows.
+    """
+
+    size: tuple[int, int]
+    whole: tuple[int, int]
+    box: tuple[int, int, int, int]
+    display_aspect: Fraction
+
+
+def framing(info: MediaInfo, pixels: int, region: Region | None = None) -> Framing:
+    """The picture of about `pixels` that shows the region of a video's frames (None: all of them).
+
+    A region with at least as many pixels as the picture is cut from a frame that is scaled down just so far that
+    nothing is scaled again; a smaller one is cut from the frame as it was decoded, and scaled up. Raises InputError for
+    a region beyond the edges, or with a side below `LEAST_REGION_PX` pixels.
+    """
+    if region is None:
+        size = preview_size(info.display_aspect, pixels)
+        return Framing(size, size, (0, 0, *size), info.display_aspect)
+    rows, columns = (info.height, info.width) if info.rotation % 180 == 0 else (info.width, info.height)
+    left, top, right, bottom = region.shares(round(info.display_aspect * rows), rows)
+    first_row, first_column = round(top * rows), round(left * columns)
+    n_rows, n_columns = round(bottom * rows) - first_row, round(right * columns) - first_column
+    if min(n_rows, n_columns) < LEAST_REGION_PX:
+        raise InputError(f"the region {region} is too small: it needs {LEAST_REGION_PX} pixels of the video each way")
+    aspect = info.display_aspect * Fraction(n_columns, columns) / Fraction(n_rows, rows)
+    height, width = size = preview_size(aspect, pixels)
+    if n_rows < height or n_columns < width:
+        return Framing(size, (rows, columns), (first_row, first_column, n_rows, n_columns), aspect)
+    whole = round(rows * height / n_rows), round(columns * width / n_columns)
+    at = round(first_row * height / n_rows), round(first_column * width / n_columns)
+    return Framing(size, whole, (min(at[0], whole[0] - height), min(at[1], whole[1] - width), *size), aspect)
 
 
 def _on_grid(side_px: float) -> int:

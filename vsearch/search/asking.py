@@ -82,6 +82,27 @@ def ask_stored(
     )
 
 
+def ask_frame(
+    timeline: Timeline, vectors: NDArray[np.float32], low_information: NDArray[np.bool_], at_s: float
+) -> Question:
+    """The stored frame nearest to a time, as a picture. Raises InputError for a time outside the video."""
+    times = (timeline.pts - timeline.start_pts) * np.float64(timeline.time_base)
+    length = seconds(timeline.end_pts, timeline.start_pts, timeline.time_base)
+    if at_s > length:
+        raise InputError(f"v{timeline.video_id} ends at {length:.1f} s: it has no frame at {at_s:g} s")
+    nearest = int(np.abs(times - at_s).argmin())
+    return Question(
+        QueryFrames(
+            vectors=vectors[nearest : nearest + 1],
+            times_s=np.zeros(1),
+            weights=(~low_information[nearest : nearest + 1]).astype(np.float32),
+            start_s=0.0,
+            end_s=0.0,
+            still=True,
+        )
+    )
+
+
 def _density(path: bytes, read: ReadConfig, decoder: DecodeProcess) -> Fraction:
     """Frames a second for a query as long as its header claims, or as the range that was asked for."""
     with decoder.read(path, identify=False) as stream:

@@ -17,6 +17,11 @@ from vsearch.search.queries.base import QueryFrames
 from vsearch.search.rank import Match, rank
 
 DEFAULT_MIN_SIMILARITY = 0.0
+CANDIDATES = 24  # videos whose frames are all compared, at least
+CANDIDATES_A_HIT = 3  # or so many for each hit that is asked for
+ROUNDING = 1e-3  # what an exact index's cosines may differ from the database's by
+FIRST_PLACES = 8  # segments of one video that are sought first where there is no limit
+HELD_NEIGHBOURS = 1 << 22  # neighbours that are held at once while all above a similarity are looked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +29,14 @@ class SearchSettings:
     """How widely one search looks.
 
     neighbours: library frames asked for each query frame; most_neighbours: at most so many, asked for when a few videos
-    take all places. candidates: videos whose frames are all compared (or 3 for every hit asked for).
+    take all places. candidates: videos whose frames are all compared (or 3 for every hit asked for); None: every one
+    with a frame that reaches the least similarity, which none without such a frame can reach as a whole.
     query_batch: query frames handed to the index at once. params: for the index (`AnnIndex.search`).
     """
 
     neighbours: int = 64
     most_neighbours: int = 1024
-    candidates: int = 24
+    candidates: int | None = CANDIDATES
     query_batch: int = 256
     align: AlignSettings = field(default_factory=AlignSettings)
     params: Mapping[str, Any] | None = None
@@ -41,29 +47,33 @@ def find(
     gallery: Gallery,
     index: AnnIndex,
     *,
-    k: int = 10,
+    k: int | None = 10,
     min_similarity: float = DEFAULT_MIN_SIMILARITY,
-    per_video: int = 1,
+    per_video: int | None = 1,
     allowed: NDArray[np.int64] | None = None,
     settings: SearchSettings | None = None,
 ) -> list[Match]:
     """The best `k` aligned segments for a query, best first; fewer, or none, when nothing else is similar enough.
 
-    index: over the frames of `gallery`. per_video: segments of one video, disjoint in it. allowed: (n,) int64 frame
-    ids, only these may be found. Raises AnnError when the query has other dimensions, and what the gallery raises.
+    index: over the frames of `gallery`. per_video: segments of one video, disjoint in it. k, per_video: None for all
+    that are similar enough. allowed: (n,) int64 frame ids, ascending, only these may be found. Raises AnnError when the
+    query has other dimensions, and what the gallery raises.
     """
     settings = settings or SearchSettings()
     query = query.informative()
     if len(query.vectors) == 0 or len(index) == 0 or (allowed is not None and len(allowed) == 0):
         return []
-    candidates = max(settings.candidates, 3 * k)
+    if settings.candidates is None:
+        videos = _videos_reaching(query, index, min_similarity - ROUNDING, allowed=allowed, settings=settings)
+    else:
+        candidates = max(settings.candidates, CANDIDATES_A_HIT * (k or 0))
+        videos = _candidate_videos(query, index, candidates, allowed=allowed, settings=settings)
     matches: list[Match] = []
-    videos = _candidate_videos(query, index, candidates, allowed=allowed, settings=settings)
     for track in gallery.tracks(videos):
         if allowed is not None:
             track = _only(track, allowed)
         if len(track.vectors):
-            segments = segments_of(query, track, max_segments=per_video, settings=settings.align)
+            segments = _segments(query, track, per_video, min_similarity, settings.align)
             matches.extend(Match(track.video_id, segment) for segment in segments)
     return rank(matches, k=k, min_similarity=min_similarity, per_video=per_video)
 
@@ -82,6 +92,35 @@ def _candidate_videos(
         k = min(4 * k, available, settings.most_neighbours)
     best = np.argsort(-evidence, kind="stable")[:count]
     return sorted(videos[best].tolist())
+
+
+def _videos_reaching(
+    query: QueryFrames,
+    index: AnnIndex,
+    similarity: float,
+    *,
+    allowed: NDArray[np.int64] | None,
+    settings: SearchSettings,
+) -> list[int]:
+    """Ids of all videos with a frame at least so similar to a query frame, ascending.
+
+    Query frames whose last neighbour still is are asked again for more.
+    """
+    available = len(index) if allowed is None else len(allowed)
+    k = min(settings.neighbours, available)
+    found: set[int] = set()
+    waiting = query.vectors
+    while len(waiting):
+        step = max(1, min(settings.query_batch, HELD_NEIGHBOURS // k))
+        full = np.zeros(len(waiting), bool)
+        for start in range(0, len(waiting), step):
+            part = waiting[start : start + step]
+            scores, ids = index.search(part, k, allowed=allowed, params=settings.params)
+            full[start : start + step] = scores[:, -1] >= similarity
+            found.update(np.unique(ids[(ids >= 0) & (scores >= similarity)] >> FRAME_NUMBER_BITS).tolist())
+        waiting = waiting[full] if k < available else waiting[:0]
+        k = min(16 * k, available)
+    return sorted(found)
 
 
 def _neighbours(
@@ -116,7 +155,8 @@ def _evidence(
 
 
 def _only(track: Track, allowed: NDArray[np.int64]) -> Track:
-    keep = np.isin(track.ids, allowed)
+    first, stop = np.searchsorted(allowed, [track.ids[0], track.ids[-1] + 1])
+    keep = np.isin(track.ids, allowed[first:stop])
     return Track(
         video_id=track.video_id,
         numbers=track.numbers[keep],
@@ -125,6 +165,18 @@ def _only(track: Track, allowed: NDArray[np.int64]) -> Track:
         ends_s=track.ends_s[keep],
         duration_s=track.duration_s,
     )
+
+
+def _segments(
+    query: QueryFrames, track: Track, per_video: int | None, floor: float, settings: AlignSettings
+) -> list[Segment]:
+    """The segments of one video, best first; without a limit until one falls below the floor."""
+    limit = per_video or FIRST_PLACES
+    while True:
+        segments = segments_of(query, track, max_segments=limit, settings=settings)
+        if per_video is not None or len(segments) < limit or min(s.similarity for s in segments) < floor:
+            return segments
+        limit *= 4
 
 
 def segments_of(query: QueryFrames, track: Track, *, max_segments: int, settings: AlignSettings) -> list[Segment]:

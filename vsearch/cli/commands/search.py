@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
+from base64 import b64decode
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from math import ceil, floor
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from vsearch._version import __version__
 from vsearch.cli.context import (
     DatabaseOption,
     JsonOption,
@@ -19,8 +22,9 @@ from vsearch.cli.context import (
     configure_logging,
     open_library,
 )
-from vsearch.cli.text import parse_time, print_json, table
-from vsearch.request import SearchRequest
+from vsearch.cli.text import parse_region, parse_time, print_json, table
+from vsearch.config import Region
+from vsearch.request import Examples, SearchRequest
 from vsearch.text import clock, printable
 
 if TYPE_CHECKING:
@@ -30,8 +34,30 @@ if TYPE_CHECKING:
 MATCHED = 3  # the exit status of `--fail-on-match` when something was found
 
 QueriesArgument = Annotated[
-    list[Path],
-    typer.Argument(metavar="QUERY", help="Videos or pictures to look for; '-': their paths, a line each, from stdin."),
+    list[Path] | None,
+    typer.Argument(
+        metavar="QUERY",
+        help="Videos, pictures, or folders of them; what is stored (v12, c345, VIDEO@1:02.5, VIDEO@1:02-1:30); '-': "
+        "names, a line each, from stdin.",
+    ),
+]
+LikeOption = Annotated[
+    list[Path] | None,
+    typer.Option(metavar="QUERY", help="Find what is like any of these examples, as one query. Repeatable."),
+]
+UnlikeOption = Annotated[
+    list[Path] | None, typer.Option(metavar="QUERY", help="... and not more like one of these. Repeatable.")
+]
+ClipOption = Annotated[
+    list[str] | None, typer.Option(metavar="ID", help="Ask with a clip of the library (345 or c345). Repeatable.")
+]
+RegionOption = Annotated[
+    Region | None,
+    typer.Option(
+        parser=parse_region,
+        metavar="X,Y,W,H",
+        help="Use this part of the query's pictures, in pixels or like 10%,20%,50%,50%.",
+    ),
 ]
 CountOption = Annotated[int, typer.Option("-k", "--count", min=1, metavar="N", help="At most so many hits a query.")]
 PerVideoOption = Annotated[
@@ -49,20 +75,28 @@ FloorOption = Annotated[
     ),
 ]
 DeviceOption = Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where the models run.")]
+NewOption = Annotated[bool, typer.Option("--new", help="Print only the names of the queries that have no hit.")]
+NullOption = Annotated[bool, typer.Option("-0", "--null", help="With --new: end names with a zero byte, for xargs -0.")]
 ReportOption = Annotated[
     Path | None, typer.Option(metavar="FILE.html", help="Write a page that shows query frames beside what was found.")
 ]
 
 
 def search(
-    queries: QueriesArgument,
-    k: CountOption = 10,
-    per_video: PerVideoOption = 1,
+    queries: QueriesArgument = None,
+    like: LikeOption = None,
+    unlike: UnlikeOption = None,
+    clip: ClipOption = None,
     start: StartOption = None,
     end: EndOption = None,
+    region: RegionOption = None,
+    k: CountOption = 10,
+    per_video: PerVideoOption = 1,
     min_similarity: FloorOption = None,
     device: DeviceOption = "auto",
     fail_on_match: FailOption = False,
+    new: NewOption = False,
+    null: NullOption = False,
     json: JsonOption = False,
     report: ReportOption = None,
     library: LibraryOption = None,
@@ -75,31 +109,64 @@ def search(
       vsearch search excerpt.mp4                      the best places, best first
       vsearch search still.jpg -k 3
       vsearch search film.mkv --start 1:02:00 --end 1:02:30
+      vsearch search poster.jpg --region 10%,20%,50%,50%   a corner of a picture
+      vsearch search v12@0:12:03.5 --clip 345         what is stored: a frame, a clip
+      vsearch search --like a.jpg --like b.jpg --unlike c.jpg
       vsearch search *.mp4 --json --report found.html
       vsearch search jingle.mp4 --per-video 50 -k 50       every place where it is
       ls *.mp4 | vsearch search - --json                   each as it is done
       vsearch search upload.mp4 --fail-on-match && publish
+      vsearch search Downloads --new -0 | xargs -0 ls      what is not there yet
 
     A hit names a video, the seconds in it that match, the seconds of the query that they match, and how similar they
     are. 'no match' is an answer. The originals may be offline; 'vsearch preview' shows a hit without them.
     """
     configure_logging(verbose)
+    asked = all_asked(queries or [], clip or [], like or [], unlike or [])
+    if null and not new:
+        raise typer.BadParameter("-0 is for the names that --new prints")
+    if new and json:
+        raise typer.BadParameter("--new prints names: --new or --json, not both")
     request = SearchRequest(
-        start_s=start, end_s=end, k=k, per_video=per_video, min_similarity=min_similarity, device=device
+        start_s=start,
+        end_s=end,
+        region=region,
+        k=k,
+        per_video=per_video,
+        min_similarity=min_similarity,
+        device=device,
     )
     failed = found = False
     with open_library(library, database) as opened:
-        for result in opened.search(asked(queries), request, report=report):
+        for result in opened.search(asked, request, report=report):
             failed |= result.error is not None
             found |= bool(result.hits)
             if json:
                 print_json(as_json(result))
+            elif new:
+                show_new(result, end=b"\0" if null else b"\n")
             else:
                 show(result)
     raise typer.Exit(MATCHED if found and fail_on_match else 1 if failed else 0)
 
 
-def asked(queries: Sequence[Path]) -> Iterator[Path]:
+def all_asked(
+    queries: Sequence[Path], clips: Sequence[str], like: Sequence[Path], unlike: Sequence[Path]
+) -> Iterator[Path | str | Examples]:
+    """What a command line asks, in its order: queries, clips, then all examples as one. Raises BadParameter."""
+    if unlike and not like:
+        raise typer.BadParameter("--unlike takes away from what is --like something: name an example of that as well")
+    if not (queries or clips or like):
+        raise typer.BadParameter("name at least one QUERY, or examples with --like")
+    stored = [f"id:{clip if clip.startswith('c') else f'c{clip}'}" for clip in clips]
+    for given, name in zip(clips, stored, strict=True):
+        if not name[4:].isdecimal():
+            raise typer.BadParameter(f"--clip takes the number of a clip (345 or c345), not {given!r}")
+    examples = [Examples(tuple(like), tuple(unlike))] if like else []
+    return chain(read_names(queries), stored, examples)
+
+
+def read_names(queries: Sequence[Path]) -> Iterator[Path]:
     """The queries of a command line; in place of '-' those that standard input names, as they come."""
     for query in queries:
         if query != Path("-"):
@@ -112,15 +179,18 @@ def asked(queries: Sequence[Path]) -> Iterator[Path]:
 
 def as_json(result: SearchResult) -> dict[str, Any]:
     """One line of `--json`: the query and its hits, or why it could not be read."""
+    b64 = {"query_b64": result.query_b64} if result.query_b64 is not None else {}
+    state = {"head": result.head, "generation": result.generation, "version": __version__}
+    line = {"format": 1, "query": result.query, **b64, **state}
     if result.error is not None:
-        return {"format": 1, "query": result.query, "error": result.error, "code": result.error_code}
-    hits = [hit_json(hit) for hit in result.hits]
-    return {"format": 1, "query": result.query, "score_kind": result.score_kind, "hits": hits}
+        return {**line, "error": result.error, "code": result.error_code}
+    return {**line, "score_kind": result.score_kind, "hits": [hit_json(hit) for hit in result.hits]}
 
 
 def hit_json(hit: Hit) -> dict[str, Any]:
     """A hit in the form that docs/cli.md promises."""
     b64 = {"video_b64": hit.video_b64} if hit.video_b64 is not None else {}
+    example = {"example": hit.example} if hit.example is not None else {}
     return {
         "rank": hit.rank,
         "video": hit.video,
@@ -136,6 +206,7 @@ def hit_json(hit: Hit) -> dict[str, Any]:
         "similarity": hit.similarity,
         "score": hit.score,
         "score_kind": hit.score_kind,
+        **example,
     }
 
 
@@ -151,13 +222,25 @@ def show(result: SearchResult) -> None:
         typer.echo(f"  {line}")
 
 
+def show_new(result: SearchResult, *, end: bytes) -> None:
+    """The name of a query without a hit, as the file system has it; one that could not be read goes to stderr."""
+    if result.error is not None:
+        show(result)
+    elif not result.hits:
+        name = result.query.encode() if result.query_b64 is None else b64decode(result.query_b64)
+        sys.stdout.buffer.write(name + end)
+        sys.stdout.buffer.flush()
+
+
 def row(hit: Hit) -> list[str]:
     """A hit as cells of a table: rank, similarity, both ranges, ids, name, offline mark."""
     clip = f"c{hit.clip_id}" if hit.clip_id is not None else ""
     away = f"  [offline: {hit.volume or 'not mounted'}]" if not hit.online else ""
     query = ""
     if hit.query_start_s is not None and hit.query_end_s is not None:
-        query = f"query {outward(hit.query_start_s, hit.query_end_s)}"
+        query = f"{hit.example or 'query'} {outward(hit.query_start_s, hit.query_end_s)}"
+    elif hit.example is not None:
+        query = hit.example
     found = outward(hit.start_s, hit.end_s)
     return [str(hit.rank), f"{hit.similarity:.3f}", found, query, f"v{hit.video_id}", clip, f"{hit.video}{away}"]
 
