@@ -346,5 +346,6 @@ class Hit:
     similarity: float
     score: float
     score_kind: str = "uncalibrated"
+    view: str = ""
     video_b64: str | None = None
     example: str | None = None

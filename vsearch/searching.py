@@ -8,11 +8,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,12 +32,25 @@ if TYPE_CHECKING:
     from vsearch.render.frames import Footage
     from vsearch.search.ann.base import AnnIndex
     from vsearch.search.asking import Question
+    from vsearch.search.calibration import Calibration, Judge
     from vsearch.search.gallery import Gallery
+    from vsearch.search.queries.base import QueryFrames
     from vsearch.search.queries.stored import StoredName
     from vsearch.search.rank import Match
 
 
 Query = Path | str | Examples
+
+SURELY_ABOVE = 0.1  # by so much above the floor of a head that was not calibrated nothing is doubtful
+NEVER_RIGHT_BELOW = 0.3  # a similarity that no calibration makes probable
+SAMPLED_ABOVE = 5_000  # frames of a library from which on some of them are background as well
+
+
+class Least(NamedTuple):
+    """What hits have at least."""
+
+    similarity: float
+    score: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,11 +159,16 @@ class SearchSession:
             error=None if error is None else str(error),
             error_code=None if error is None else error.code,
             query_b64=path_b64(path),
+            score_kind=self._score_kind,
             head=self._meta.active_head,
             generation=self._meta.generation,
         )
 
     # ------------------------------------------------------------------------------------------------- kinds of query
+
+    @property
+    def _score_kind(self) -> str:
+        return "uncalibrated" if self._meta.active_head is None or self._judge is None else "probability"
 
     def _find_one(self, name: str) -> tuple[tuple[Hit, ...], Question]:
         """The hits of a file or a stored name. Raises InputError, MediaError, LatentError."""
@@ -173,7 +191,14 @@ class SearchSession:
         unlikes = [self._find(question, k=None, per_video=None, allowed=there) for question in against]
         places = nearest_examples(likes, unlikes)
         examples_of = {place.match: place.example for place in places}
-        best = rank(examples_of, k=request.k, min_similarity=self._least, per_video=request.per_video)
+        least = self._least
+        best = rank(
+            examples_of,
+            k=request.k,
+            min_similarity=least.similarity,
+            min_score=least.score,
+            per_video=request.per_video,
+        )
 
         def origin(match: Match) -> tuple[Question, str]:
             name, question = asked[examples_of[match]]
@@ -223,24 +248,77 @@ class SearchSession:
         self, question: Question, *, k: int | None, per_video: int | None, allowed: NDArray[np.int64] | None = None
     ) -> list[Match]:
         """The best matches of a query, best first; without `k` all that are similar enough, of the best videos."""
+        from vsearch.search.asking import seen_otherwise
         from vsearch.search.engine import CANDIDATES, CANDIDATES_A_HIT, SearchSettings, find
+        from vsearch.search.rank import rank
 
-        candidates = max(CANDIDATES, CANDIDATES_A_HIT * self._request.k)
-        return find(
-            question.frames,
-            self._gallery,
-            self._index,
+        def seen(frames: QueryFrames) -> list[Match]:
+            return find(
+                frames,
+                self._gallery,
+                self._index,
+                k=k,
+                per_video=per_video,
+                min_similarity=self._least.similarity,
+                min_score=self._least.score,
+                allowed=allowed,
+                judge=self._judge,
+                settings=SearchSettings(candidates=max(CANDIDATES, CANDIDATES_A_HIT * self._request.k)),
+            )
+
+        matches = seen(question.frames)
+        if not self._request.views or self._is_plain(matches):
+            return matches
+        for view, frames in seen_otherwise(question, codec=self._codec, head=self._head):
+            matches += [replace(match, view=view) for match in seen(frames)]
+        return rank(
+            matches,
             k=k,
+            min_similarity=self._least.similarity,
+            min_score=self._least.score,
             per_video=per_video,
-            min_similarity=self._least,
-            allowed=allowed,
-            settings=SearchSettings(candidates=candidates),
         )
 
+    def _is_plain(self, matches: Sequence[Match]) -> bool:
+        """Whether the query as it is found its material beyond doubt, so that no view of it has to be tried."""
+        best = max((match.segment.score for match in matches), default=0.0)
+        sure = self._calibration.thresholds["duplicate"] if self._calibration else self._floor + SURELY_ABOVE
+        return best >= sure
+
     @cached_property
-    def _least(self) -> float:
-        """The similarity from which on hits are given."""
-        return self._floor if self._request.min_similarity is None else self._request.min_similarity
+    def _calibration(self) -> Calibration | None:
+        from vsearch.search.calibration import Calibration
+
+        return Calibration.read(self._shelf.files(self._head.model_id).search)
+
+    @cached_property
+    def _judge(self) -> Judge | None:
+        """What gives probabilities for scores; None for a head that was not calibrated."""
+        from vsearch.search.calibration import Background, Judge
+
+        vectors = self._head.background
+        if self._calibration is None or vectors is None:
+            return None
+        background = Background(vectors, np.zeros(len(vectors), np.int64))
+        if len(self._index) > SAMPLED_ABOVE:
+            background = background.with_sample(*self._gallery.sample(self._index.ids(), len(vectors) // 2))
+        return Judge(self._calibration, background)
+
+    @cached_property
+    def _least(self) -> Least:
+        """What hits have at least. Raises InputError for a name of a threshold that the head does not know."""
+        similarity, threshold = self._request.min_similarity, self._request.threshold
+        if self._judge is None or self._calibration is None:
+            if isinstance(threshold, str):
+                raise InputError(
+                    f"the library's head is not calibrated, so nothing is known to be {threshold!r}: "
+                    "use --min-similarity, or bring the head of this version with `vsearch reembed`"
+                )
+            return Least(self._floor if similarity is None else similarity, threshold or 0.0)
+        if threshold is None:
+            threshold = "similar" if similarity is None else 0.0
+        score = self._calibration.thresholds[threshold] if isinstance(threshold, str) else threshold
+        return Least(NEVER_RIGHT_BELOW if similarity is None else similarity, score)
 
     def _frames_of(self, video_ids: NDArray[np.int64]) -> NDArray[np.int64]:
         """(n,) the ids of these videos' searchable frames, ascending."""
@@ -302,6 +380,8 @@ class SearchSession:
                     query_end_s=None if still else float(segment.query_end_s),
                     similarity=min(1.0, float(segment.similarity)),
                     score=float(segment.score),
+                    score_kind=self._score_kind,
+                    view=match.view,
                     example=example,
                 )
             )

@@ -14,6 +14,7 @@ import typer
 
 from vsearch.config import LEAST_PREVIEW_PIXELS, MOST_PREVIEW_PIXELS, Region
 from vsearch.errors import InputError
+from vsearch.request import THRESHOLDS
 from vsearch.text import printable, seconds_of
 
 
@@ -63,6 +64,22 @@ def parse_region(text: str | Region) -> Region:
         return Region.parse(str(text))
     except InputError as error:
         raise typer.BadParameter(str(error)) from None
+
+
+def parse_threshold(text: str) -> str | float:
+    """A probability, or the name of one. Raises BadParameter."""
+    if text in THRESHOLDS:
+        return text
+    try:
+        chance = float(text)
+    except ValueError:
+        chance = -1.0
+    if not 0 <= chance <= 1:
+        names = ", ".join(THRESHOLDS)
+        raise typer.BadParameter(
+            f"{text!r} is neither a number from 0 to 1 nor one of {names}", param_hint="--threshold"
+        )
+    return chance
 
 
 def parse_pixels(text: str | int) -> int:

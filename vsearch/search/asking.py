@@ -4,7 +4,7 @@ are."""
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -15,25 +15,42 @@ from numpy.typing import NDArray
 from vsearch.config import ReadConfig
 from vsearch.db.records import Timeline
 from vsearch.errors import InputError
-from vsearch.extract import EmbeddedFile, EncodedFrames, embed_file, pack_chunk
+from vsearch.extract import EmbeddedFile, EncodedFrames, embed_file, low_information, pack_chunk
 from vsearch.media.isolated import DecodeProcess
+from vsearch.media.sampling import framing
 from vsearch.models.base import EmbeddingHead, LatentCodec
 from vsearch.records import CodedChunk, Reading, display_path, seconds
 from vsearch.search.queries.base import QueryFrames
+from vsearch.search.views import views
 
 # Frames a second that a query is sampled at, by how long it is: a short one is placed more finely than the library's
 # one frame a second, a long one has frames enough. (seconds up to which, frames a second)
 DENSITIES = ((60.0, Fraction(4)), (300.0, Fraction(2)))
 SPARSEST = Fraction(1)
+MOST_PICTURES = 120  # frames of a query that are kept to be looked at otherwise
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pictures:
+    """Decoded frames of a query, (n, 3, H, W) uint8 RGB: `rows` (n,) of them, spread over it where it has more than
+    `MOST_PICTURES`.
+    """
+
+    frames: NDArray[np.uint8]
+    rows: NDArray[np.int64]
+    display_aspect: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Question:
-    """A query that was read. `chunks`: its frames' latents, for pictures in a report; empty for a stored query."""
+    """A query that was read. `chunks`: its frames' latents, for pictures in a report; empty for a stored query.
+    `pictures`: its frames, to be looked at otherwise; None for a stored query.
+    """
 
     frames: QueryFrames
     reading: Reading | None = None
     chunks: tuple[CodedChunk, ...] = ()
+    pictures: Pictures | None = None
 
 
 def ask_file(
@@ -46,14 +63,54 @@ def ask_file(
     if place.is_dir():
         raise InputError(f"{display_path(path)} is a folder; name a video or a picture")
     chunks: list[CodedChunk] = []
+    seen = _Thinned()
 
     def keep(encoded: EncodedFrames) -> None:
         first = chunks[-1].first_frame + chunks[-1].n_frames if chunks else 0
         chunks.append(pack_chunk(encoded.latents, first_frame=first, codec=codec))
+        seen.add(encoded.frames)
 
     denser = replace(read, fps=max(read.fps, _density(path, read, decoder)))
     embedded = embed_file(path, denser, codec=codec, head=head, decoder=decoder, watch=keep)
-    return Question(_frames(embedded, read), embedded.reading, tuple(chunks))
+    aspect = framing(embedded.reading.info, read.preview_pixels, read.region).display_aspect
+    pictures = Pictures(np.stack(seen.frames), np.array(seen.rows, np.int64), float(aspect))
+    return Question(_frames(embedded, read), embedded.reading, tuple(chunks), pictures)
+
+
+class _Thinned:
+    """Frames as they come, at most `MOST_PICTURES`: when there are more, every second one stays."""
+
+    def __init__(self) -> None:
+        self.frames: list[NDArray[np.uint8]] = []
+        self.rows: list[int] = []
+        self._step, self._seen = 1, 0
+
+    def add(self, frames: NDArray[np.uint8]) -> None:
+        for frame in frames:
+            if self._seen % self._step == 0:
+                self.frames.append(frame.copy())
+                self.rows.append(self._seen)
+            self._seen += 1
+            if len(self.frames) > MOST_PICTURES:
+                self.frames, self.rows, self._step = self.frames[::2], self.rows[::2], 2 * self._step
+
+
+def seen_otherwise(question: Question, *, codec: LatentCodec, head: EmbeddingHead) -> Iterator[tuple[str, QueryFrames]]:
+    """The question asked with views of its pictures: the view's name, and the frames. None for a stored query."""
+    if question.pictures is None:
+        return
+    rows, asked = question.pictures.rows, question.frames
+    for view in views(question.pictures.frames, display_aspect=question.pictures.display_aspect):
+        informative = (~low_information(view.frames)).astype(np.float32)
+        yield (
+            view.name,
+            replace(
+                asked,
+                vectors=head.embed(codec.nearest(view.frames)),
+                times_s=asked.times_s[rows],
+                weights=informative * asked.weights[rows],
+            ),
+        )
 
 
 def ask_stored(

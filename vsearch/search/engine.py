@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from vsearch.records import FRAME_NUMBER_BITS, Segment
 from vsearch.search.align import AlignSettings, Timing, align, align_still
 from vsearch.search.ann.base import AnnIndex
+from vsearch.search.calibration import Judge
 from vsearch.search.gallery import Gallery, Track
 from vsearch.search.queries.base import QueryFrames
 from vsearch.search.rank import Match, rank
@@ -49,15 +50,17 @@ def find(
     *,
     k: int | None = 10,
     min_similarity: float = DEFAULT_MIN_SIMILARITY,
+    min_score: float = 0.0,
     per_video: int | None = 1,
     allowed: NDArray[np.int64] | None = None,
+    judge: Judge | None = None,
     settings: SearchSettings | None = None,
 ) -> list[Match]:
     """The best `k` aligned segments for a query, best first; fewer, or none, when nothing else is similar enough.
 
     index: over the frames of `gallery`. per_video: segments of one video, disjoint in it. k, per_video: None for all
-    that are similar enough. allowed: (n,) int64 frame ids, ascending, only these may be found. Raises AnnError when the
-    query has other dimensions, and what the gallery raises.
+    that are similar enough. allowed: (n,) int64 frame ids, ascending, only these may be found. judge: gives segments
+    probabilities for scores. Raises AnnError when the query has other dimensions, and what the gallery raises.
     """
     settings = settings or SearchSettings()
     query = query.informative()
@@ -75,7 +78,10 @@ def find(
         if len(track.vectors):
             segments = _segments(query, track, per_video, min_similarity, settings.align)
             matches.extend(Match(track.video_id, segment) for segment in segments)
-    return rank(matches, k=k, min_similarity=min_similarity, per_video=per_video)
+    if judge is not None:
+        probable = judge.of(query)
+        matches = [replace(match, segment=probable(match.video_id, match.segment)) for match in matches]
+    return rank(matches, k=k, min_similarity=min_similarity, min_score=min_score, per_video=per_video)
 
 
 def _candidate_videos(

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from vsearch.db.records import Changes, MetaRecord, StoredBlock, Timeline
 from vsearch.records import FRAME_NUMBER_BITS
 
+SAMPLED_VIDEOS = 64
+
 
 class GallerySource(Protocol):
     """The part of `vsearch.db.store.Store` that searching reads; see there for what each method promises."""
@@ -68,6 +70,21 @@ class Gallery:
                 track = _track(timelines[video_id], list(group))
                 if len(track.vectors):
                     yield track
+
+    def sample(self, ids: NDArray[np.int64], n: int, *, seed: int = 0) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Vectors (m, d) of at most n of these frames, and of which videos they are (m,): spread over up to
+        `SAMPLED_VIDEOS` videos, so that little is read.
+        """
+        rng = np.random.default_rng(seed)
+        videos = np.unique(ids >> FRAME_NUMBER_BITS)
+        chosen = np.sort(rng.choice(videos, min(SAMPLED_VIDEOS, len(videos)), replace=False)).tolist()
+        each = max(1, n // max(1, len(chosen)))
+        vectors, owners = [], []
+        for track in self.tracks(chosen):
+            rows = rng.choice(len(track.vectors), min(each, len(track.vectors)), replace=False)
+            vectors.append(track.vectors[rows])
+            owners.append(np.full(len(rows), track.video_id, np.int64))
+        return np.concatenate(vectors), np.concatenate(owners)
 
 
 def _track(timeline: Timeline, blocks: list[StoredBlock]) -> Track:

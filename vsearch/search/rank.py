@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -10,28 +11,42 @@ from vsearch.records import Segment
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A segment of a query and a video of the library."""
+    """A segment of a query and a video of the library. view: how the query had to be looked at, "" as it is."""
 
     video_id: int
     segment: Segment
+    view: str = ""
 
 
 def rank(
-    matches: Iterable[Match], *, k: int | None, min_similarity: float, per_video: int | None = None
+    matches: Iterable[Match],
+    *,
+    k: int | None,
+    min_similarity: float,
+    min_score: float = 0.0,
+    per_video: int | None = None,
 ) -> list[Match]:
-    """The best `k` matches whose similarity reaches the floor, best score first, ties by video, then start.
+    """The best `k` matches whose similarity and score reach these, best score first, ties by video, then start.
 
-    k: None for all of them. per_video: at most so many of one video (None: no limit). Fewer than k, or none, when no
-    more are similar enough. Raises ValueError for k or per_video below 1.
+    k: None for all of them. per_video: at most so many of one video (None: no limit). Where several views found the
+    same place, the best stays. Fewer than k, or none, when no more are good enough. Raises ValueError for k or
+    per_video below 1.
     """
     if (k is not None and k < 1) or (per_video is not None and per_video < 1):
         raise ValueError(f"k and per_video must be at least 1, not {k} and {per_video}")
-    good = [match for match in matches if match.segment.similarity >= min_similarity]
+    good = [m for m in matches if m.segment.similarity >= min_similarity and m.segment.score >= min_score]
     good.sort(key=lambda match: (-match.segment.score, match.video_id, match.segment.start_s))
     kept: list[Match] = []
-    seen: dict[int, int] = {}
+    places: defaultdict[int, list[Match]] = defaultdict(list)
     for match in good:
-        seen[match.video_id] = seen.get(match.video_id, 0) + 1
-        if per_video is None or seen[match.video_id] <= per_video:
+        there = places[match.video_id]
+        if (per_video is None or len(there) < per_video) and not any(_seen_again(match, other) for other in there):
+            there.append(match)
             kept.append(match)
     return kept[:k]
+
+
+def _seen_again(match: Match, other: Match) -> bool:
+    """Whether two views found the same place."""
+    a, b = match.segment, other.segment
+    return match.view != other.view and min(a.end_s, b.end_s) > max(a.start_s, b.start_s)

@@ -22,7 +22,7 @@ from vsearch.cli.context import (
     configure_logging,
     open_library,
 )
-from vsearch.cli.text import parse_region, parse_time, print_json, table
+from vsearch.cli.text import parse_region, parse_threshold, parse_time, print_json, table
 from vsearch.config import Region
 from vsearch.request import Examples, SearchRequest
 from vsearch.text import clock, printable
@@ -71,7 +71,21 @@ EndOption = Annotated[float | None, typer.Option(parser=parse_time, metavar="S",
 FloorOption = Annotated[
     float | None,
     typer.Option(
-        min=0.0, max=1.0, metavar="X", help="Show hits from this similarity on. 0 shows all. [default: measured]"
+        min=0.0, max=1.0, metavar="X", help="Show hits from this similarity (mean cosine) on instead. 0 shows all."
+    ),
+]
+ThresholdOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="duplicate|similar|any|P",
+        help="Show hits that are the same material with this probability. [default: similar]",
+    ),
+]
+ViewsOption = Annotated[
+    bool,
+    typer.Option(
+        "--views/--no-views",
+        help="Ask a query that is in doubt again: mirrored, and with pictures found inside its pictures.",
     ),
 ]
 DeviceOption = Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where the models run.")]
@@ -92,7 +106,9 @@ def search(
     region: RegionOption = None,
     k: CountOption = 10,
     per_video: PerVideoOption = 1,
+    threshold: ThresholdOption = None,
     min_similarity: FloorOption = None,
+    views: ViewsOption = True,
     device: DeviceOption = "auto",
     fail_on_match: FailOption = False,
     new: NewOption = False,
@@ -115,11 +131,12 @@ def search(
       vsearch search *.mp4 --json --report found.html
       vsearch search jingle.mp4 --per-video 50 -k 50       every place where it is
       ls *.mp4 | vsearch search - --json                   each as it is done
-      vsearch search upload.mp4 --fail-on-match && publish
+      vsearch search upload.mp4 --threshold duplicate --fail-on-match && publish
       vsearch search Downloads --new -0 | xargs -0 ls      what is not there yet
 
-    A hit names a video, the seconds in it that match, the seconds of the query that they match, and how similar they
-    are. 'no match' is an answer. The originals may be offline; 'vsearch preview' shows a hit without them.
+    A hit names a video, the seconds in it that match, the seconds of the query that they match, how probable it is that
+    both show the same material, and how similar they look (mean cosine). 'no match' is an answer. The originals may be
+    offline; 'vsearch preview' shows a hit without them.
     """
     configure_logging(verbose)
     asked = all_asked(queries or [], clip or [], like or [], unlike or [])
@@ -133,7 +150,9 @@ def search(
         region=region,
         k=k,
         per_video=per_video,
+        threshold=None if threshold is None else parse_threshold(threshold),
         min_similarity=min_similarity,
+        views=views,
         device=device,
     )
     failed = found = False
@@ -206,6 +225,7 @@ def hit_json(hit: Hit) -> dict[str, Any]:
         "similarity": hit.similarity,
         "score": hit.score,
         "score_kind": hit.score_kind,
+        "view": hit.view,
         **example,
     }
 
@@ -218,7 +238,7 @@ def show(result: SearchResult) -> None:
     typer.echo(printable(result.query))
     if not result.hits:
         typer.echo("  no match")
-    for line in table([row(hit) for hit in result.hits], right=[0]):
+    for line in table([row(hit) for hit in result.hits], right=[0, 1]):
         typer.echo(f"  {line}")
 
 
@@ -233,7 +253,7 @@ def show_new(result: SearchResult, *, end: bytes) -> None:
 
 
 def row(hit: Hit) -> list[str]:
-    """A hit as cells of a table: rank, similarity, both ranges, ids, name, offline mark."""
+    """A hit as cells of a table: rank, probability, similarity, both ranges, ids, name, offline mark."""
     clip = f"c{hit.clip_id}" if hit.clip_id is not None else ""
     away = f"  [offline: {hit.volume or 'not mounted'}]" if not hit.online else ""
     query = ""
@@ -242,7 +262,11 @@ def row(hit: Hit) -> list[str]:
     elif hit.example is not None:
         query = hit.example
     found = outward(hit.start_s, hit.end_s)
-    return [str(hit.rank), f"{hit.similarity:.3f}", found, query, f"v{hit.video_id}", clip, f"{hit.video}{away}"]
+    if hit.view:
+        query = f"{query} ({hit.view})".strip()
+    chance = [f"{hit.score:.0%}"] if hit.score_kind == "probability" else []
+    name = f"{hit.video}{away}"
+    return [str(hit.rank), *chance, f"{hit.similarity:.3f}", found, query, f"v{hit.video_id}", clip, name]
 
 
 def outward(start_s: float, end_s: float) -> str:

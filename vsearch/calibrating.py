@@ -1,0 +1,136 @@
+"""Fitting a head's calibration: what the search says of generated queries whose answer is known.
+
+Edited excerpts of the videos that the head's training held out are asked of a gallery of all packed videos, views of
+the query included. The best segment in the query's own group shows the same material, the best one in another scene
+does not. `vsearch.search.calibration` has the model that is fitted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vsearch.errors import InputError
+from vsearch.extract import quantise
+from vsearch.models import load_codec, load_head
+from vsearch.models.base import EmbeddingHead, LatentCodec
+from vsearch.models.weights import ModelFiles, write_card
+from vsearch.progress import Progress, SilentProgress
+from vsearch.search.align import AlignSettings
+from vsearch.search.calibration import Background, Calibration, features, fitted
+from vsearch.search.engine import segments_of
+from vsearch.search.gallery import Track
+from vsearch.search.queries.base import QueryFrames
+from vsearch.search.views import views
+from vsearch.training.data import PackedEntry, PackedFrames
+from vsearch.training.excerpts import Excerpt, edited_excerpts, library_frames, videos_of
+
+CANDIDATES = 6  # videos that are aligned with a view of a query, besides those of its own group
+FALSE_DUPLICATES = 0.002  # strangers that may reach the threshold "duplicate"
+
+Rows = NDArray[np.float64]
+
+
+def calibrate(
+    head: Path, *, codec: Path, frames: Path, queries: int = 600, seed: int = 1, progress: Progress | None = None
+) -> Calibration:
+    """Fit the calibration of the head in the folder `head` and write it into its card.
+
+    codec: the folder of the codec whose latents it reads. frames: the packed frames that it was trained with. Raises
+    InputError when the head brings no background frames, or no video was held out.
+    """
+    rows, same = generated_pairs(head, codec=codec, frames=frames, queries=queries, seed=seed, progress=progress)
+    weights = fitted(rows, same)
+    strangers = 1 / (1 + np.exp(-rows[~same] @ weights))
+    rare = float(np.quantile(strangers, 1 - FALSE_DUPLICATES))
+    calibration = Calibration(
+        tuple(weights.tolist()), {"duplicate": round(min(0.99, max(0.9, rare)), 2), "similar": 0.5, "any": 0.0}
+    )
+    files = ModelFiles.read(head)
+    write_card(files, search={**files.search, "calibration": {**calibration.as_json(), "pairs": len(rows)}})
+    return calibration
+
+
+def generated_pairs(
+    head: Path, *, codec: Path, frames: Path, queries: int, seed: int, progress: Progress | None = None
+) -> tuple[Rows, NDArray[np.bool_]]:
+    """`features` (n, f) of pairs, and (n,) whether they show the same material: two a query, the best segment in its
+    own group and the best in another scene, over all views. Raises as `calibrate` does.
+    """
+    reader, progress = load_head(head), progress or SilentProgress()
+    if reader.background is None:
+        raise InputError(f"{head}: the head brings no background frames: train it with this version")
+    background = Background(reader.background, np.zeros(len(reader.background), np.int64))
+    packed, writer = PackedFrames(frames, progress), load_codec(codec)
+    gallery = _Gallery.of(packed, writer, reader)
+    rows, same = [], []
+    progress.start("calibrating", total_files=queries)
+    for excerpt in edited_excerpts(packed, queries, np.random.default_rng(seed)):
+        best: dict[bool, tuple[float, Rows]] = {}
+        for query in _queries(excerpt, writer, reader):
+            level = background.level(query.vectors, query.weights)
+            for own, track in gallery.candidates(query, excerpt.entry):
+                for segment in segments_of(query, track, max_segments=1, settings=AlignSettings()):
+                    if own not in best or segment.score > best[own][0]:
+                        best[own] = segment.score, features(segment, level)
+        same += list(best)
+        rows += [row for _, row in best.values()]
+        progress.advance(files=1)
+    progress.finish()
+    return np.array(rows), np.array(same, bool)
+
+
+def _queries(excerpt: Excerpt, codec: LatentCodec, head: EmbeddingHead) -> Iterator[QueryFrames]:
+    """An excerpt as it is, then as its views."""
+    height, width = excerpt.frames.shape[2:]
+    shown = [excerpt.frames, *(view.frames for view in views(excerpt.frames, display_aspect=width / height))]
+    weights = np.ones(len(excerpt.frames), np.float32)
+    for frames in shown:
+        vectors = head.embed(codec.nearest(frames))
+        yield QueryFrames(vectors, excerpt.times_s, weights, 0.0, excerpt.end_s, excerpt.still)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Gallery:
+    """All packed videos as a library keeps them. vectors: (n, d), of all tracks one after the other, which begin at
+    firsts.
+    """
+
+    entries: list[PackedEntry]
+    tracks: list[Track]
+    vectors: NDArray[np.float32]
+    firsts: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, packed: PackedFrames, codec: LatentCodec, head: EmbeddingHead) -> _Gallery:
+        entries = videos_of(packed)
+        tracks = [_track(number, packed, entry, codec, head) for number, entry in enumerate(entries)]
+        firsts = np.cumsum([0, *(len(track.vectors) for track in tracks[:-1])])
+        return cls(entries, tracks, np.concatenate([track.vectors for track in tracks]), firsts)
+
+    def candidates(self, query: QueryFrames, of: PackedEntry) -> Iterator[tuple[bool, Track]]:
+        """The videos that most resemble a query, and those of the group that it is of: whether it is such a one, and
+        the track. Lookalikes of the same scene are left out.
+        """
+        nearest = np.maximum.reduceat(query.vectors @ self.vectors.T, self.firsts, axis=1).mean(axis=0)
+        others = 0
+        for number in np.argsort(-nearest).tolist():
+            entry = self.entries[number]
+            if entry.group == of.group:
+                yield True, self.tracks[number]
+            elif entry.scene != of.scene and others < CANDIDATES:
+                others += 1
+                yield False, self.tracks[number]
+
+
+def _track(number: int, packed: PackedFrames, entry: PackedEntry, codec: LatentCodec, head: EmbeddingHead) -> Track:
+    pictures, times = library_frames(packed, entry)
+    values, scale = quantise(head.embed(codec.encode(pictures)))
+    vectors = values.astype(np.float32) * np.float32(scale)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    duration = entry.shape[0] / entry.fps
+    return Track(number, np.arange(len(times)), vectors, times, np.append(times[1:], duration), duration)

@@ -1,0 +1,144 @@
+"""From similarities to probabilities: how likely it is that a segment shows the same material. Pure numpy.
+
+Some pictures resemble everything (a talking head, a dark room), others nothing. What a query reaches against
+*background* frames, which show something else by construction, tells its own level (score normalisation, as in Pizzi et
+al., arXiv 2202.10261). A logistic model, fitted on generated pairs (`vsearch.calibrating`), turns the similarity, that
+level and the support of a segment into a probability.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vsearch.errors import LatentError
+from vsearch.records import Segment
+from vsearch.request import THRESHOLDS
+from vsearch.search.queries.base import QueryFrames
+
+NEIGHBOURS = 8  # background frames that tell the level of a query frame
+FEATURES = ("constant", "similarity", "level", "seconds", "support")
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Background:
+    """Frames that show something else than most queries. vectors: (n, d) float32, unit length; owners: (n,) int64, ids
+    of the library's videos that they are of, 0 for those that come with the head.
+    """
+
+    vectors: NDArray[np.float32]
+    owners: NDArray[np.int64]
+
+    def level(self, vectors: NDArray[np.float32], weights: NDArray[np.float32], *, without: int = 0) -> float:
+        """The mean cosine of query frames (m, d) with their nearest background frames, by the frames' weights (m,).
+
+        without: a video whose own frames are left out.
+        """
+        counted = self.vectors if not without else self.vectors[self.owners != without]
+        cosines = vectors @ counted.T
+        k = min(NEIGHBOURS, cosines.shape[1])
+        nearest = np.partition(cosines, cosines.shape[1] - k, axis=1)[:, -k:].mean(axis=1)
+        return float(np.average(nearest, weights=weights))
+
+    def with_sample(self, vectors: NDArray[np.float32], owners: NDArray[np.int64]) -> Background:
+        """Every second frame given up for one of the library's own, as far as there are: with more frames in all, the
+        level of everything would be higher than the calibration has seen.
+        """
+        n = min(len(vectors), len(self.vectors) // 2)
+        kept = np.ones(len(self.vectors), bool)
+        kept[1 : 2 * n : 2] = False
+        return Background(
+            np.concatenate([self.vectors[kept], vectors[:n]]), np.concatenate([self.owners[kept], owners[:n]])
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """weights: of `FEATURES`, in this order. thresholds: from which probability on a hit is called what they say."""
+
+    weights: tuple[float, ...]
+    thresholds: Mapping[str, float]
+
+    @classmethod
+    def read(cls, search: Mapping[str, Any]) -> Calibration | None:
+        """What a head's card says under `search`; None for a head that was not calibrated. Raises LatentError."""
+        stored = search.get("calibration")
+        if stored is None:
+            return None
+        try:
+            weights = tuple(float(stored["weights"][name]) for name in FEATURES)
+            thresholds = {name: float(stored["thresholds"][name]) for name in THRESHOLDS}
+        except (KeyError, TypeError, ValueError) as error:
+            raise LatentError(f"the head's calibration is malformed: {error!r}") from error
+        if not all(0 <= value <= 1 for value in thresholds.values()) or not np.isfinite(weights).all():
+            raise LatentError("the head's calibration is malformed: weights or thresholds out of range")
+        return cls(weights, thresholds)
+
+    def as_json(self) -> dict[str, Any]:
+        """What `read` reads."""
+        return {
+            "weights": {name: round(value, 5) for name, value in zip(FEATURES, self.weights, strict=True)},
+            "thresholds": dict(self.thresholds),
+        }
+
+    def calibrated(self, segment: Segment, level: float) -> Segment:
+        """The segment with its probability in place of its score."""
+        odds = float(features(segment, level) @ np.array(self.weights))
+        return replace(segment, score=float(1 / (1 + np.exp(-np.clip(odds, -50, 50)))))
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """Gives the segments of queries their probabilities."""
+
+    calibration: Calibration
+    background: Background
+
+    def of(self, query: QueryFrames) -> Callable[[int, Segment], Segment]:
+        """For one query: what calibrates its segment in a video, given the video's id."""
+        sampled = set(self.background.owners.tolist())
+
+        @cache
+        def level(without: int) -> float:
+            return self.background.level(query.vectors, query.weights, without=without)
+
+        def calibrated(video_id: int, segment: Segment) -> Segment:
+            return self.calibration.calibrated(segment, level(video_id if video_id in sampled else 0))
+
+        return calibrated
+
+
+def features(segment: Segment, level: float) -> Floats:
+    """(5,) what the probability is told by, as `FEATURES` names them: 1, the mean cosine, the background's, log(1 +
+    matched seconds of the query), and the log of the share that the uncalibrated score keeps of the similarity.
+    """
+    share = segment.score / segment.similarity if segment.similarity > 0 else 0.0
+    seconds = segment.query_end_s - segment.query_start_s
+    return np.array([1.0, segment.similarity, level, np.log1p(seconds), np.log(np.clip(share, 0.05, 1.0))])
+
+
+def fitted(rows: Floats, same: NDArray[np.bool_], *, ridge: float = 1e-2, steps: int = 50) -> Floats:
+    """Weights (f,) of the logistic model of rows (n, f) that shows the same material where `same` says so.
+
+    Newton's method with a small ridge, so that what separates perfectly stays finite; both classes count alike. Raises
+    ValueError without rows of both kinds.
+    """
+    if same.all() or not same.any():
+        raise ValueError("a fit needs pairs of the same material and of other material")
+    counted = np.where(same, 0.5 / same.sum(), 0.5 / (~same).sum()) * len(rows)
+    weights = np.zeros(rows.shape[1])
+    penalty = ridge * np.diag([0.0] + [1.0] * (rows.shape[1] - 1))
+    for _ in range(steps):
+        chance = 1 / (1 + np.exp(-np.clip(rows @ weights, -50, 50)))
+        slope = rows.T @ (counted * (same - chance)) - penalty @ weights
+        curve = (rows * (counted * np.maximum(chance * (1 - chance), 1e-9))[:, None]).T @ rows + penalty
+        step = np.linalg.solve(curve, slope)
+        weights = weights + step * min(1.0, 2.0 / max(1e-12, np.abs(step).max()))
+    return weights
