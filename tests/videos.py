@@ -105,6 +105,7 @@ def write_stream(
     color_trc: int | None = None,
     color_primaries: int | None = None,
     timecode: str | None = None,
+    reel: str | None = None,
     audio_s: float = 0.0,
 ) -> Path:
     """Write one video with whatever the test is about; more freedom than `vsearch.media.writer` gives.
@@ -134,6 +135,8 @@ def write_stream(
                     stream.set_display_rotation(rotation if mirrored else -rotation, hflip=mirrored)
                 if timecode:
                     stream.metadata["timecode"] = timecode
+                if reel:
+                    stream.metadata["reel_name"] = reel
                 silence = container.add_stream("aac", rate=44100) if audio_s else None
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture.transpose(1, 2, 0)), format="rgb24")
             frame = frame.reformat(

@@ -18,6 +18,7 @@ SAMPLINGS = ("exact", "keyframes")
 DEVICES = ("auto", "cpu", "cuda")
 QUALITIES = ("low", "default", "high")  # how finely pictures are stored, coarsest first
 EFFORTS = ("fast", "default", "archive")  # how hard the codec tries to make them small, least first
+EXPORT_SUFFIXES = (".csv", ".edl", ".otio")  # of files with hits for other programs
 
 # About 36,864 pixels (256x144) are what codecs and heads are trained on. Less than 64x64 shows nothing; a group of
 # frames of 1024x1024 takes a gigabyte in the networks.

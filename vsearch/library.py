@@ -46,6 +46,8 @@ from vsearch.models import load_codec, load_head, shipped_codec, shipped_head
 from vsearch.models.shelf import ModelShelf
 from vsearch.progress import Progress, SilentProgress
 from vsearch.records import CodedChunk, display_path, seconds
+from vsearch.render.exports import check_export, write_export
+from vsearch.render.timelines import Finds, Source, source_of
 from vsearch.request import SearchRequest
 from vsearch.searching import Query, SearchResult, search_session
 
@@ -266,6 +268,7 @@ class Library:
         request: SearchRequest | None = None,
         *,
         report: Path | None = None,
+        export: Path | None = None,
         **options: Any,
     ) -> Iterator[SearchResult]:
         """Where each query comes from: one result a query, computed as it is asked for.
@@ -273,11 +276,15 @@ class Library:
         queries: video or picture files, or folders of them, each taken when the one before was answered; `v12`, `c345`,
         `VIDEO@0:12:03.5` and `VIDEO@1:02-1:30` (where no such file exists) ask with what is stored, `Examples` with
         several at once. A folder gives a result for each video or picture in it. request: what is asked for; each of
-        its fields may be given by name instead (`k=3`). report: an HTML page, written after the last result. A query
-        that cannot be read gives a result with `error`; the others still run. Raises InputError for bad values,
-        TypeError for names that `SearchRequest` does not have, UnavailableError without FAISS or without the device.
+        its fields may be given by name instead (`k=3`). report: an HTML page, written after the last result; export:
+        likewise a .csv, .edl or .otio file of the hits. A query that cannot be read gives a result with `error`; the
+        others still run. Raises InputError for bad values, TypeError for names that `SearchRequest` does not have,
+        UnavailableError without FAISS or without the device.
         """
-        return self._search(queries, replace(request or SearchRequest(), **options), report)
+        if export is not None:
+            check_export(export)
+        results = self._search(queries, replace(request or SearchRequest(), **options), report)
+        return results if export is None else self._exported(results, export)
 
     def _search(self, queries: Iterable[Query], request: SearchRequest, report: Path | None) -> Iterator[SearchResult]:
         from vsearch.render.reports import Answer, write_search_report
@@ -293,6 +300,22 @@ class Library:
                 yield result
         if report is not None:
             write_search_report(report, answers, library=str(self.folder))
+
+    def _exported(self, results: Iterator[SearchResult], path: Path) -> Iterator[SearchResult]:
+        """The results as they come; after the last one their hits are in a file for other programs."""
+        finds = []
+        for result in results:
+            sources = {hit.video_id: self._source_or_none(hit.video_id) for hit in result.hits}
+            finds.append(Finds(result.query, [(hit, one) for hit in result.hits if (one := sources[hit.video_id])]))
+            yield result
+        write_export(path, finds)
+
+    def _source_or_none(self, video_id: int) -> Source | None:
+        """A video as an editor counts it; None when another process has just removed it."""
+        try:
+            return source_of(self._reading().video(video_id))
+        except InputError:
+            return None
 
     # ------------------------------------------------------------------------------------------------------- looking
 

@@ -199,6 +199,31 @@ def test_no_match_is_an_answer(shelf: Path) -> None:
     assert stranger
 
 
+@pytest.mark.parametrize("suffix", [".csv", ".edl", ".otio"])
+def test_search_leaves_its_hits_for_other_programs(shelf: Path, tmp_path: Path, suffix: str) -> None:
+    outcome = on(shelf, "search", shelf / "videos" / "a.mp4", "--json", "--export", tmp_path / f"found{suffix}")
+    assert outcome.status == 0
+    check(outcome.json(), "search")
+    assert outcome.json()["hits"][0]["video"] in (tmp_path / f"found{suffix}").read_text("utf-8")
+
+
+def test_a_table_has_every_field_of_a_hit(shelf: Path, tmp_path: Path) -> None:
+    outcome = on(shelf, "search", shelf / "videos" / "b é.mp4", "--json", "--export", tmp_path / "found.csv")
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "found.csv").read_text("utf-8"), newline="")))
+    hits = outcome.json()["hits"]
+    assert len(rows) == len(hits) > 0
+    for row, hit in zip(rows, hits, strict=True):
+        for name, value in hit.items():
+            assert row[name] == (str(value).lower() if isinstance(value, bool) else "" if value is None else str(value))
+
+
+def test_a_file_to_export_to_says_what_it_is_to_be(shelf: Path, tmp_path: Path) -> None:
+    outcome = on(shelf, "search", shelf / "videos" / "a.mp4", "--export", tmp_path / "found.xml")
+    assert outcome.status == 2
+    assert "'found.xml' does not say what to write: end it in .csv, .edl, .otio" in outcome.err
+    assert outcome.out == ""
+
+
 def test_search_leaves_a_report(shelf: Path, tmp_path: Path) -> None:
     outcome = on(shelf, "search", shelf / "videos" / "a.mp4", "--report", tmp_path / "r.html")
     assert outcome.status == 0

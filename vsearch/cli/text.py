@@ -8,11 +8,12 @@ import sys
 import unicodedata
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import typer
 
-from vsearch.config import LEAST_PREVIEW_PIXELS, MOST_PREVIEW_PIXELS, Region
+from vsearch.config import EXPORT_SUFFIXES, LEAST_PREVIEW_PIXELS, MOST_PREVIEW_PIXELS, Region
 from vsearch.errors import InputError
 from vsearch.request import THRESHOLDS
 from vsearch.text import printable, seconds_of
@@ -80,6 +81,14 @@ def parse_threshold(text: str) -> str | float:
             f"{text!r} is neither a number from 0 to 1 nor one of {names}", param_hint="--threshold"
         )
     return chance
+
+
+def parse_export(text: str | Path) -> Path:
+    """A file to export hits to. Raises BadParameter for a suffix that says nothing."""
+    path = Path(text)
+    if path.suffix.lower() not in EXPORT_SUFFIXES:
+        raise typer.BadParameter(f"{path.name!r} does not say what to write: end it in {', '.join(EXPORT_SUFFIXES)}")
+    return path
 
 
 def parse_pixels(text: str | int) -> int:

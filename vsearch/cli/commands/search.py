@@ -22,7 +22,7 @@ from vsearch.cli.context import (
     configure_logging,
     open_library,
 )
-from vsearch.cli.text import parse_region, parse_threshold, parse_time, print_json, table
+from vsearch.cli.text import parse_export, parse_region, parse_threshold, parse_time, print_json, table
 from vsearch.config import Region
 from vsearch.request import Examples, SearchRequest
 from vsearch.text import clock, printable
@@ -94,6 +94,14 @@ NullOption = Annotated[bool, typer.Option("-0", "--null", help="With --new: end 
 ReportOption = Annotated[
     Path | None, typer.Option(metavar="FILE.html", help="Write a page that shows query frames beside what was found.")
 ]
+ExportOption = Annotated[
+    Path | None,
+    typer.Option(
+        parser=parse_export,
+        metavar="FILE",
+        help="Write the hits for other programs: a table (.csv), an edit list (.edl) or a timeline (.otio).",
+    ),
+]
 
 
 def search(
@@ -115,6 +123,7 @@ def search(
     null: NullOption = False,
     json: JsonOption = False,
     report: ReportOption = None,
+    export: ExportOption = None,
     library: LibraryOption = None,
     database: DatabaseOption = None,
     verbose: VerboseOption = False,
@@ -129,6 +138,7 @@ def search(
       vsearch search v12@0:12:03.5 --clip 345         what is stored: a frame, a clip
       vsearch search --like a.jpg --like b.jpg --unlike c.jpg
       vsearch search *.mp4 --json --report found.html
+      vsearch search cut.mp4 -k 50 --export found.edl      for the editing program
       vsearch search jingle.mp4 --per-video 50 -k 50       every place where it is
       ls *.mp4 | vsearch search - --json                   each as it is done
       vsearch search upload.mp4 --threshold duplicate --fail-on-match && publish
@@ -157,7 +167,7 @@ def search(
     )
     failed = found = False
     with open_library(library, database) as opened:
-        for result in opened.search(asked, request, report=report):
+        for result in opened.search(asked, request, report=report, export=export):
             failed |= result.error is not None
             found |= bool(result.hits)
             if json:
