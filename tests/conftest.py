@@ -8,7 +8,13 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+hypothesis.settings.register_profile(  # a busy machine is no failure
+    "vsearch", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("vsearch")
 
 ROOT = Path(__file__).resolve().parents[1]
 STRICT = bool(os.environ.get("VSEARCH_TEST_STRICT"))  # set in CI: what would be skipped fails instead

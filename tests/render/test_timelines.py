@@ -153,7 +153,7 @@ def test_an_event_says_what_it_is_and_why() -> None:
     assert list(clip.metadata["cmx_3600"]["comments"]) == [
         "SOURCE FILE: /videos/é/Straße.mov",
         "VSEARCH QUERY: q.mp4",
-        "VSEARCH HIT: RANK 1, v1, SIMILARITY 0.900, SCORE 0.800 (UNCALIBRATED)",
+        "VSEARCH HIT: RANK 1, v1, c7, SIMILARITY 0.900, SCORE 0.800 (UNCALIBRATED)",
     ]
 
 
@@ -167,7 +167,7 @@ def test_an_edit_list_is_written_as_the_format_has_it() -> None:
         "* FROM CLIP NAME: 1.mov",
         "* SOURCE FILE: /videos/1.mov",
         "* VSEARCH QUERY: q.mp4 0:00:00.0 - 0:00:02.0",
-        "* VSEARCH HIT: RANK 1, v1, SIMILARITY 0.900, SCORE 0.800 (UNCALIBRATED)",
+        "* VSEARCH HIT: RANK 1, v1, c7, SIMILARITY 0.900, SCORE 0.800 (UNCALIBRATED)",
         "",
     ]
 
@@ -243,7 +243,7 @@ def test_a_rate_that_nobody_counts_is_said() -> None:
     text = edl_text("t", [cut("q", a_hit(), one) for one in (odd, unknown)])
     assert "* VSEARCH RATE: 29.83 FPS, COUNTED AS 30 FPS" in text
     assert "* VSEARCH RATE: UNKNOWN, COUNTED AS 25 FPS" in text
-    assert text.count("* VSEARCH TIMECODE: NONE IN THE FILE") == 1
+    assert text.count("* VSEARCH TIMECODE: NONE THAT FITS IN THE FILE") == 1
     assert "VSEARCH RATE" not in edl_text(
         "t", [cut("q", a_hit(), a_source(Counting(NTSC), claimed_rate=Fraction("29.97")))]
     )

@@ -108,13 +108,14 @@ def _notes(one: Cut, reel: str) -> Iterator[str]:
     if source.reel is not None and source.reel != reel:
         yield f"* REEL {reel} IS: {printable(source.reel)}"
     if source.timecode is None:
-        yield "* VSEARCH TIMECODE: NONE IN THE FILE THAT COUNTS ITS FRAMES, COUNTED FROM 00:00:00:00"
+        yield "* VSEARCH TIMECODE: NONE THAT FITS IN THE FILE, COUNTED FROM 00:00:00:00"
     if not source.exact:
         claimed = "UNKNOWN" if source.claimed_rate is None else f"{decimal(source.claimed_rate)} FPS"
         yield f"* VSEARCH RATE: {claimed}, COUNTED AS {decimal(source.counting.rate)} FPS"
     yield f"* VSEARCH QUERY: {printable(one.query)}{_asked(hit)}"
+    place = f"v{hit.video_id}" if hit.clip_id is None else f"v{hit.video_id}, c{hit.clip_id}"
     score = f"SCORE {hit.score:.3f} ({hit.score_kind.upper()})"
-    yield f"* VSEARCH HIT: RANK {hit.rank}, v{hit.video_id}, SIMILARITY {hit.similarity:.3f}, {score}"
+    yield f"* VSEARCH HIT: RANK {hit.rank}, {place}, SIMILARITY {hit.similarity:.3f}, {score}"
 
 
 def _asked(hit: Hit) -> str:

@@ -13,6 +13,7 @@ from vsearch.render.files import written_whole
 from vsearch.render.otio import otio_text
 from vsearch.render.spreadsheet import csv_text
 from vsearch.render.timelines import Finds, decimal
+from vsearch.text import printable
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +32,7 @@ def write_export(path: Path, finds: Sequence[Finds]) -> None:
     if suffix == ".csv":
         _write(path, csv_text(finds))
     elif suffix == ".otio":
-        _write(path, otio_text(path.stem, finds))
+        _write(path, otio_text(printable(path.stem), finds))
     else:
         _write_edit_lists(path, edit_lists(finds))
 
