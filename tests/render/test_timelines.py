@@ -17,14 +17,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.db import samples
 from vsearch.config import EXPORT_SUFFIXES
+from vsearch.db.records import PathRecord, VideoRecord
 from vsearch.errors import InputError
-from vsearch.records import Hit
+from vsearch.records import FileStamp, Hit, PathSighting
 from vsearch.render.edl import edit_lists, edl_text
 from vsearch.render.exports import check_export, write_export
 from vsearch.render.otio import otio_text
 from vsearch.render.spreadsheet import csv_text
-from vsearch.render.timelines import Finds, Source, coarser, cut
+from vsearch.render.timelines import EDITING_RATES, Finds, Source, cut, editing_rate, source_of
 from vsearch.timecode import Counting
 
 FILM, PAL, NTSC, NTSC_TWICE = Fraction(24000, 1001), Fraction(25), Fraction(30000, 1001), Fraction(60000, 1001)
@@ -110,13 +112,70 @@ def test_what_cannot_be_told_from_the_same_speed_keeps_it(speed: float | None) -
     assert cut("q", a_hit(2, 32, speed=speed), a_source()).speed == 1
 
 
-def test_sources_faster_than_two_digits_are_counted_in_larger_steps() -> None:
-    fast = a_source(Counting(Fraction(120000, 1001), drop=True), "01:00:00;100")
-    slow = coarser(fast, 100)
-    assert slow.counting == Counting(NTSC_TWICE, drop=True)
-    assert slow.at(0) == "01:00:00;50"
-    assert slow.frames == fast.frames // 2
-    assert coarser(a_source(), 100) == a_source()
+@pytest.mark.parametrize("rate", EDITING_RATES, ids=str)
+def test_rates_that_editing_programs_have_are_kept(rate: Fraction) -> None:
+    assert editing_rate(rate) == rate
+    assert editing_rate(rate.limit_denominator(100)) == rate
+
+
+@pytest.mark.parametrize(
+    ("claimed", "counted"),
+    [
+        *(("1", 24), ("5", 25), ("10", 30), ("12", 24), ("12.5", 25), ("15", 30), ("15000/1001", NTSC), ("20", 60)),
+        *(("100", 50), ("120", 60), ("120000/1001", NTSC_TWICE), ("144", 48), ("240", 60), ("1000", 50)),
+        *(("29.83", NTSC), ("23.5", FILM), ("90000.5", 60)),
+    ],
+)
+def test_other_rates_are_counted_at_a_multiple_a_part_or_the_nearest(claimed: str, counted: Fraction) -> None:
+    assert editing_rate(Fraction(claimed)) == counted
+
+
+def stored(rate: str | None, timecode: str | None, seconds: int = 10) -> Source:
+    """A video of the library with this rate and timecode, as an editor counts it."""
+    facts = replace(samples.FACTS, timecode=timecode, drop_frame=";" in timecode if timecode else None)
+    info = replace(samples.INFO, frame_rate=Fraction(rate) if rate else None, time_base=Fraction(1, 1000), facts=facts)
+    sighting = PathSighting("v", "", b"/", b"a.mov", "/a.mov", FileStamp(1, 1, 1))
+    paths = (PathRecord(1, sighting, 0, online=True),)
+    counts = dict.fromkeys(("n_frames", "n_shots", "n_clips", "bytes_latents", "bytes_embeddings", "indexed_at"), 1)
+    return source_of(
+        VideoRecord(
+            id=1,
+            revision=1,
+            identity=samples.identity("a"),
+            info=info,
+            settings=samples.SETTINGS,
+            start_pts=500,
+            end_pts=500 + 1000 * seconds,
+            preview_size=(144, 256),
+            state="ok",
+            reason=None,
+            paths=paths,
+            **counts,
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("rate", "timecode", "first", "last"),
+    [
+        ("25", "10:00:00:12", "10:00:00:12", "10:00:10:11"),
+        ("30000/1001", "00:00:58;00", "00:00:58;00", "00:01:08;01"),
+        ("120000/1001", "01:00:00;100", "01:00:00;50", "01:00:10;48"),
+        ("5", "01:00:00:03", "01:00:00:15", "01:00:10:14"),
+        ("24000/1001", "01:00:00;00", "01:00:00:00", "01:00:09:23"),  # there is no drop-frame at that rate
+        ("25", "00:00:00:30", "00:00:00:00", "00:00:09:24"),  # nor a frame 30 at that one
+        ("29.83", "00:00:01:00", "00:00:01:00", "00:00:10:29"),
+        (None, None, "00:00:00:00", "00:00:09:24"),
+    ],
+)
+def test_a_stored_video_is_counted_from_its_timecode(
+    rate: str | None, timecode: str | None, first: str, last: str
+) -> None:
+    source = stored(rate, timecode)
+    assert (source.at(0), source.at(source.frames - 1)) == (first, last)
+    assert source.timecode == (None if timecode == "00:00:00:30" else timecode)
+    assert source.exact is (rate in ("25", "30000/1001", "24000/1001"))
+    assert source.reel == "A001"
 
 
 # --------------------------------------------------------------------------------------------------------- edit lists
@@ -250,7 +309,7 @@ def test_a_rate_that_nobody_counts_is_said() -> None:
 
 
 def test_each_rate_has_a_list_of_its_own(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    film, pal, fast = a_source(Counting(FILM)), a_source(number=2), a_source(Counting(Fraction(120)), number=3)
+    film, pal, fast = a_source(Counting(FILM)), a_source(number=2), a_source(Counting(Fraction(60)), number=3)
     finds = [found((a_hit(), pal), (a_hit(), film)), found((a_hit(), fast), (a_hit(), pal), query="r")]
     with caplog.at_level(logging.WARNING):
         write_export(tmp_path / "found.edl", finds)

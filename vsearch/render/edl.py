@@ -1,8 +1,7 @@
 """Cuts as CMX 3600 edit decision lists, which every editing program reads.
 
-The format's limits decide the rest: one frame rate a list, 999 events, eight letters for a reel, two digits for frames,
-tenths of a frame a second for speeds. Only title and frame code mode stand before the first event: some readers take no
-comment there.
+The format's limits decide the rest: one frame rate a list, 999 events, eight letters for a reel, tenths of a frame a
+second for speeds. Only title and frame code mode stand before the first event: some readers take no comment there.
 """
 
 from __future__ import annotations
@@ -14,12 +13,11 @@ from fractions import Fraction
 from pathlib import PurePath
 
 from vsearch.records import Hit, display_path
-from vsearch.render.timelines import FIRST_HOUR, Cut, Finds, Source, coarser, cut, decimal
+from vsearch.render.timelines import FIRST_HOUR, Cut, Finds, Source, cut, decimal
 from vsearch.text import clock, printable
 from vsearch.timecode import Counting
 
 MOST_EVENTS = 999
-MOST_RATE = 100  # two digits of frames
 TITLE_CHARS = 70
 REEL_CHARS = 8
 RESERVED_REELS = ("AX", "BL", "BLACK", "BARS")  # no tape, black, colour bars
@@ -56,7 +54,7 @@ def edit_lists(finds: Iterable[Finds]) -> list[EditList]:
     lists: dict[Fraction, list[EditList]] = {}
     for one in finds:
         for hit, source in one.hits:
-            made = cut(one.query, hit, coarser(source, MOST_RATE))
+            made = cut(one.query, hit, source)
             rate = made.source.counting.rate
             of_rate = lists.setdefault(rate, [])
             if of_rate and of_rate[-1].has_room_for(made):

@@ -1,14 +1,14 @@
 """Hits as an editor counts them: frames of a source with a start timecode, at its true rate.
 
 A hit is a range of seconds; a cut is the same range in whole frames, counted from the source's first. A source without
-a timecode starts at 00:00:00:00, as editing programs take it. One whose rate no timecode can count (variable, unknown)
-is counted at the nearest rate that one can, by time, so that its frames stay where they are on the clock.
+a timecode starts at 00:00:00:00, as editing programs take it. One whose rate they do not count at (5, 120, variable,
+unknown) is counted at one that they do, by time, so that its frames stay where they are on the clock.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from fractions import Fraction
 from pathlib import PurePath
 from typing import Any
@@ -19,6 +19,9 @@ from vsearch.records import Hit, display_path
 from vsearch.timecode import Counting, can_drop, same_rate, standard_rate
 
 RETIMED = 0.005  # a speed nearer to 1 than this is 1: less than alignment can tell
+EDITING_RATES = tuple(
+    Fraction(rate) for rate in ("24000/1001", 24, 25, "30000/1001", 30, "48000/1001", 48, 50, "60000/1001", 60)
+)
 UNKNOWN_RATE = Fraction(25)
 FIRST_HOUR = "01:00:00:00"  # where the timelines of programmes begin
 
@@ -84,9 +87,9 @@ def source_of(video: VideoRecord) -> Source:
     if not video.paths:
         raise InputError(f"v{video.id} has no path that a list could name")
     facts, claimed = video.info.facts, video.info.frame_rate
-    rate = standard_rate(claimed or UNKNOWN_RATE)
+    rate = editing_rate(claimed or UNKNOWN_RATE)
     counting = Counting(rate, drop=bool(facts.drop_frame) and can_drop(rate))
-    start = _start(facts.timecode, counting)
+    start = _start(facts.timecode, claimed, counting)
     duration = (video.end_pts - video.start_pts) * video.info.time_base
     return Source(
         video_id=video.id,
@@ -100,25 +103,26 @@ def source_of(video: VideoRecord) -> Source:
     )
 
 
-def _start(timecode: str | None, counting: Counting) -> int | None:
-    """The frame that a container's timecode names; None where there is none, or none at this rate."""
+def editing_rate(claimed: Fraction) -> Fraction:
+    """The rate that editing programs would count at: the same, its smallest multiple, largest part, or the nearest."""
+    standard = standard_rate(claimed)
+    rate = standard if same_rate(claimed, standard) else claimed
+    multiples = [one for one in EDITING_RATES if (one / rate).denominator == 1]
+    parts = [one for one in reversed(EDITING_RATES) if (rate / one).denominator == 1]
+    nearest = min(EDITING_RATES, key=lambda one: abs(one - rate))
+    return [*multiples, *parts, nearest][0]
+
+
+def _start(timecode: str | None, claimed: Fraction | None, counting: Counting) -> int | None:
+    """The frame that a container's timecode names, which counts at the container's rate; None where it names none."""
+    own = counting
+    if claimed is not None and same_rate(claimed, standard_rate(claimed)):
+        rate = standard_rate(claimed)
+        own = Counting(rate, drop=counting.drop and can_drop(rate))
     try:
-        return None if timecode is None else counting.frame(timecode)
+        return None if timecode is None else int(own.frame(timecode) * counting.rate // own.rate)
     except ValueError:
         return None
-
-
-def coarser(source: Source, most: int) -> Source:
-    """The source counted at no more than `most` frames a second, every second (third, ...) frame where need be."""
-    counting = source.counting
-    every = next(n for n in range(1, counting.base + 1) if counting.base % n == 0 and counting.base // n <= most)
-    rate = counting.rate / every
-    return replace(
-        source,
-        counting=Counting(rate, drop=counting.drop and can_drop(rate)),
-        start=source.start // every,
-        frames=max(1, source.frames // every),
-    )
 
 
 def cut(query: str, hit: Hit, source: Source) -> Cut:
