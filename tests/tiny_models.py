@@ -20,6 +20,7 @@ from vsearch.errors import InputError, LatentError
 from vsearch.models import CODECS, HEADS
 from vsearch.models.weights import ModelFiles, write_model
 from vsearch.records import Latents
+from vsearch.search.calibration import Calibration
 
 CELL = 16
 GRID = (6, 8)  # rows, columns that the head looks at
@@ -81,20 +82,26 @@ class TinyCodec:
         return Latents(values, codec_id=self.codec_id, model_id=self.model_id, level=level)
 
 
+CALIBRATION = Calibration((-12.0, 24.0, -8.0, 0.3, 1.0), {"duplicate": 0.9, "similar": 0.5, "any": 0.0})
+
+
 class TinyHead:
     """A fixed random projection of a 6x8 grid of colours, their mean taken off."""
 
     d = DIMENSIONS
-    background: NDArray[np.float32] | None = None
 
-    def __init__(self, model_id: str, projection: NDArray[np.float32]) -> None:
+    def __init__(
+        self, model_id: str, projection: NDArray[np.float32], background: NDArray[np.float32] | None = None
+    ) -> None:
         self.model_id = model_id
         self._projection = projection
+        self.background = background
 
     @classmethod
     def load(cls, folder: Path, *, device: str = "cpu", threads: int | None = None) -> Self:
         files = ModelFiles.read(folder)
-        return cls(files.model_id, files.numpy()["projection"])
+        tensors = files.numpy()
+        return cls(files.model_id, tensors["projection"], tensors.get("background"))
 
     def embed(self, latents: Latents) -> NDArray[np.float32]:
         t, _, h, w = latents.values.shape
@@ -107,8 +114,8 @@ class TinyHead:
         return unit
 
 
-def write_tiny_models(folder: Path) -> tuple[Path, Path]:
-    """Folders of the tiny codec and the tiny head below `folder`."""
+def write_tiny_models(folder: Path, *, calibrated: bool = False) -> tuple[Path, Path]:
+    """Folders of the tiny codec and the tiny head below `folder`. calibrated: the head gives probabilities."""
     rng = np.random.default_rng(0)
     projection = rng.standard_normal((3 * GRID[0] * GRID[1], DIMENSIONS)).astype(np.float32)
     codec, head = folder / "codec", folder / "head"
@@ -118,11 +125,17 @@ def write_tiny_models(folder: Path) -> tuple[Path, Path]:
         kind="head",
         family="tiny",
         decode={"d": DIMENSIONS},
-        search={"floor": 0.6},
+        search={"floor": 0.6, **({"calibration": CALIBRATION.as_json()} if calibrated else {})},
         training={},
-        tensors={"projection": projection},
+        tensors={"projection": projection, **({"background": _unit(rng, 64)} if calibrated else {})},
     )
     return codec, head
+
+
+def _unit(rng: np.random.Generator, n: int) -> NDArray[np.float32]:
+    vectors = rng.standard_normal((n, DIMENSIONS)).astype(np.float32)
+    unit: NDArray[np.float32] = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return unit
 
 
 if "tiny" not in CODECS.names():

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from vsearch.progress import Progress
     from vsearch.training.data import PackReport
     from vsearch.training.dyadic import PredictionRecipe
+    from vsearch.training.embedding import HeadRecipe
     from vsearch.training.transform import TransformRecipe
 
 
@@ -121,13 +122,21 @@ def _as_it_was(
 
 def train_embedding(config: Path, output: Path, resume: bool = False, progress: Progress | None = None) -> Path:
     """Train an embedding head by the recipe `config` ([embedding] table); returns the folder of the finished model."""
-    from vsearch.training.embedding import HeadRecipe, train
+    from vsearch.training.embedding import train
     from vsearch.training.export import export_head, training_notes
 
-    recipe = _recipe(config, "embedding", HeadRecipe)
+    recipe = head_recipe(config)
     network, shape = train(recipe, output, resume=resume, progress=progress)
     export_head(network, shape, output / "model", recipe=recipe, training=training_notes(recipe, output))
     return output / "model"
+
+
+def head_recipe(config: Path) -> HeadRecipe:
+    """The [embedding] table of a recipe. Raises InputError."""
+    from vsearch.training.embedding import HeadRecipe
+
+    recipe: HeadRecipe = _recipe(config, "embedding", HeadRecipe)
+    return recipe
 
 
 def _tables(config: Path) -> dict[str, Any]:

@@ -56,15 +56,41 @@ def codec(
 def embedding(
     config: ConfigOption, output: OutputOption = Path("runs/embedding"), resume: ResumeOption = False
 ) -> None:
-    """Train an embedding head.
+    """Train an embedding head, and fit what turns its similarities into probabilities.
 
     \b
       vsearch train embedding --config head.toml -o runs/head
     """
-    from vsearch.training import train_embedding
+    from vsearch.calibrating import calibrate
+    from vsearch.training import head_recipe, train_embedding
 
+    recipe = head_recipe(config)
     with progress_shown() as progress:
-        train_embedding(config, output, resume, progress)
+        head = train_embedding(config, output, resume, progress)
+        calibrate(head, codec=Path(recipe.codec), frames=Path(recipe.frames), progress=progress)
+
+
+@app.command()
+def calibration(
+    config: ConfigOption,
+    head: Annotated[Path, typer.Option(metavar="DIR", help="The trained head, a model folder.")],
+    queries: Annotated[int, typer.Option(min=20, help="How many queries are made up for it.")] = 600,
+) -> None:
+    """Fit a head's probabilities again, with edited excerpts of the videos that its training held out.
+
+    \b
+      vsearch train calibration --config head.toml --head runs/head/model
+    """
+    from vsearch.calibrating import calibrate
+    from vsearch.training import head_recipe
+
+    recipe = head_recipe(config)
+    with progress_shown() as progress:
+        fitted = calibrate(
+            head, codec=Path(recipe.codec), frames=Path(recipe.frames), queries=queries, progress=progress
+        )
+    for name, chance in fitted.thresholds.items():
+        typer.echo(f"{name}: from a probability of {chance:g} on")
 
 
 @app.command()
