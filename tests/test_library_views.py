@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -84,7 +85,7 @@ def test_a_place_that_several_views_find_is_one_hit(library: Library, place: Pat
     found = hits(library, place / "mirrored.mp4", min_similarity=0, per_video=3, k=50)
     for video in {hit.video_id for hit in found}:
         places = sorted((hit.start_s, hit.end_s, hit.view) for hit in found if hit.video_id == video)
-        for (_, end, view), (start, _, other) in zip(places, places[1:], strict=False):
+        for (_, end, view), (start, _, other) in pairwise(places):
             assert start >= end or view == other
 
 
