@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice, pairwise
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from tests import archives, videos
 from vsearch.config import IndexConfig, Region
 from vsearch.errors import AmbiguousError, InputError
 from vsearch.library import Library
-from vsearch.request import Examples, SearchRequest
+from vsearch.request import Examples, SearchRequest, VideoFilter
 from vsearch.searching import SearchResult
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -117,6 +118,34 @@ def test_what_recurs_in_a_video_is_found_at_every_place_that_is_asked_for(tmp_pa
     )
 
 
+def test_every_place_above_a_score_and_groups_of_places(tmp_path: Path) -> None:
+    """An ident three times in one film, the third time in the shot of the second, and once in another film."""
+    ident, other = [(70, 75)], [(71, 100)]
+    (tmp_path / "a").mkdir()
+    videos.cuts_video(tmp_path / "a" / "series.mp4", [*ident, *other, *ident, *ident, (72, 60)])
+    videos.cuts_video(tmp_path / "a" / "single.mp4", [(73, 90), *ident])
+    videos.cuts_video(tmp_path / "ident.mp4", ident)
+    with archives.open_tiny(tmp_path / "library") as library:
+        library.index([tmp_path / "a"], IndexConfig(workers=1))
+        every = one(library.search([tmp_path / "ident.mp4"], all_above=0.9)).hits
+        assert all(hit.score >= 0.9 for hit in every)
+        assert sorted((Path(hit.video).name, round(hit.start_s)) for hit in every) == [
+            ("series.mp4", 0), ("series.mp4", 7), ("series.mp4", 10), ("single.mp4", 4)
+        ]  # fmt: skip
+        groups = one(library.search([tmp_path / "ident.mp4"], all_above=0.9, group="video")).hits
+        assert [hit.rank for hit in groups] == [1, 2]
+        together = {Path(hit.video).name: (hit, *hit.others) for hit in groups}
+        assert {name: len(hits) for name, hits in together.items()} == {"series.mp4": 3, "single.mp4": 1}
+        assert all(hits[0].score == max(hit.score for hit in hits) for hits in together.values())
+        (best,) = one(library.search([tmp_path / "ident.mp4"], k=1, group="video")).hits
+        assert best.video_id == groups[0].video_id
+        for by in ("clip", "shot"):
+            keys = [(hit.video_id, hit.clip_id) for hit in one(library.search(["single.mp4@4-6"], group=by)).hits]
+            assert len(keys) == len(set(keys))
+        pictures = [hit.clip_id for hit in one(library.search(["single.mp4@4.5"], all_above=0.9, group="shot")).hits]
+        assert len(pictures) == len(set(pictures))
+
+
 def test_a_query_that_cannot_be_read_does_not_stop_the_others(library: Library, place: Path) -> None:
     (place / "empty").mkdir(exist_ok=True)
     queries = [place / "nowhere.mp4", place / "sound.mp4", place / "empty", place / "excerpt.mp4"]
@@ -204,6 +233,35 @@ def test_several_examples_are_one_query(library: Library, place: Path) -> None:
         Examples((), unlike=("v1",))
 
 
+@pytest.mark.parametrize(
+    ("where", "names"),
+    [
+        (VideoFilter(paths=("*/0.mp4", "1.mp4")), {"0.mp4", "1.mp4"}),
+        (VideoFilter(duration_s=(5, None)), {"0.mp4", "1.mp4", "2.mp4"}),
+        (VideoFilter(duration_s=(None, 5)), {"coded.mov"}),
+        (VideoFilter(not_in=("0.mp4", "coded.mov")), {"1.mp4", "2.mp4"}),
+        (VideoFilter(online=True), {"0.mp4", "1.mp4", "2.mp4", "coded.mov"}),
+        (VideoFilter(online=False), set()),
+        (VideoFilter(lines=(145, None)), set()),
+    ],
+)
+def test_filtered_results_are_the_unfiltered_ones_that_fit(
+    library: Library, place: Path, where: VideoFilter, names: set[str]
+) -> None:
+    every = one(library.search([place / "excerpt.mp4"], k=50, per_video=3, min_similarity=0)).hits
+    found = one(library.search([place / "excerpt.mp4"], k=50, per_video=3, min_similarity=0, where=where)).hits
+    fitting = [hit for hit in every if Path(hit.video).name in names]
+    assert list(found) == [replace(hit, rank=rank) for rank, hit in enumerate(fitting, 1)]
+    assert {Path(hit.video).name for hit in found} == names
+
+
+def test_a_filter_on_a_name_that_fits_nothing_is_refused(library: Library, place: Path) -> None:
+    result = one(library.search([place / "excerpt.mp4"], where=VideoFilter(not_in=("nothing.mp4",))))
+    assert result.error_code == "input"
+    with pytest.raises(InputError, match="duration_s"):
+        VideoFilter(duration_s=(5, 2))
+
+
 def test_a_result_says_what_was_searched(library: Library, place: Path) -> None:
     info = library.info()
     for query in ("excerpt.mp4", "nowhere.mp4"):
@@ -213,7 +271,18 @@ def test_a_result_says_what_was_searched(library: Library, place: Path) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [{"k": 0}, {"per_video": 0}, {"start_s": 5.0, "end_s": 2.0}, {"min_similarity": 1.5}, {"device": "abacus"}],
+    [
+        {"k": 0},
+        {"per_video": 0},
+        {"start_s": 5.0, "end_s": 2.0},
+        {"min_similarity": 1.5},
+        {"device": "abacus"},
+        {"all_above": 2.0},
+        {"all_above": 0.5, "k": 3},
+        {"group": "film"},
+        {"all_above": 0.5, "threshold": 0.5},
+        {"all_above": "most"},
+    ],
 )
 def test_bad_arguments_are_refused_at_once(library: Library, place: Path, arguments: dict[str, float]) -> None:
     with pytest.raises(InputError):

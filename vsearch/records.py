@@ -330,7 +330,8 @@ class Hit:
     """One answer: a segment in a video of the library. For an image query the query times are None.
 
     `video` is the display form of the absolute path; `video_b64` its bytes where that form is not exact. `example`: of
-    several examples that were asked with, the one whose times the query times are.
+    several examples that were asked with, the one whose times the query times are. `others`: further hits in the same
+    video, clip or shot, best first, when hits are grouped by it.
     """
 
     rank: int
@@ -349,3 +350,4 @@ class Hit:
     view: str = ""
     video_b64: str | None = None
     example: str | None = None
+    others: tuple[Hit, ...] = ()

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,14 +18,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from vsearch.db.records import Timeline
+from vsearch.db.records import ClipRecord, Timeline
 from vsearch.db.store import Store
 from vsearch.errors import InputError, LatentError, MediaError, VsearchError
 from vsearch.indexer.candidates import A_PICTURE
 from vsearch.indexer.scan import scan
 from vsearch.models.shelf import ModelShelf
 from vsearch.records import FRAME_NUMBER_BITS, Clip, CodedChunk, Hit, display_path, path_b64
-from vsearch.request import Examples, SearchRequest
+from vsearch.request import Examples, SearchRequest, VideoFilter
 
 if TYPE_CHECKING:
     from vsearch.media.isolated import DecodeProcess
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from vsearch.search.queries.stored import StoredName
     from vsearch.search.rank import Match
 
+
+_log = logging.getLogger(__name__)
 
 Query = Path | str | Examples
 
@@ -174,8 +177,8 @@ class SearchSession:
         """The hits of a file or a stored name. Raises InputError, MediaError, LatentError."""
         question = self.ask(name)
         request = self._request
-        matches = self._find(question, k=request.k, per_video=request.per_video)
-        return self._hits(matches, lambda _: (question, None)), question
+        k = None if request.group is not None else request.hits
+        return self._hits(self._find(question, k=k, per_video=request.places), lambda _: (question, None)), question
 
     def _find_like(self, examples: Examples) -> tuple[tuple[Hit, ...], Question | None]:
         """The hits of several examples at once: see `vsearch.search.examples`."""
@@ -188,16 +191,15 @@ class SearchSession:
         likes = [self._find(question, k=None, per_video=None) for _, question in asked]
         videos = np.array([match.video_id for matches in likes for match in matches], np.int64)
         there = self._frames_of(videos)
-        unlikes = [self._find(question, k=None, per_video=None, allowed=there) for question in against]
+        unlikes = [self._find_at(question, there) for question in against]
         places = nearest_examples(likes, unlikes)
         examples_of = {place.match: place.example for place in places}
-        least = self._least
         best = rank(
             examples_of,
-            k=request.k,
-            min_similarity=least.similarity,
-            min_score=least.score,
-            per_video=request.per_video,
+            k=None if request.group is not None else request.hits,
+            min_similarity=self._least.similarity,
+            min_score=self._least.score,
+            per_video=request.places,
         )
 
         def origin(match: Match) -> tuple[Question, str]:
@@ -244,27 +246,17 @@ class SearchSession:
 
     # -------------------------------------------------------------------------------------------------------- finding
 
-    def _find(
-        self, question: Question, *, k: int | None, per_video: int | None, allowed: NDArray[np.int64] | None = None
-    ) -> list[Match]:
+    def _find(self, question: Question, *, k: int | None, per_video: int | None) -> list[Match]:
         """The best matches of a query, best first; without `k` all that are similar enough, of the best videos."""
         from vsearch.search.asking import seen_otherwise
-        from vsearch.search.engine import CANDIDATES, CANDIDATES_A_HIT, SearchSettings, find
+        from vsearch.search.engine import CANDIDATES, CANDIDATES_A_HIT
         from vsearch.search.rank import rank
 
+        hits = self._request.hits
+        candidates = None if hits is None else max(CANDIDATES, CANDIDATES_A_HIT * hits)
+
         def seen(frames: QueryFrames) -> list[Match]:
-            return find(
-                frames,
-                self._gallery,
-                self._index,
-                k=k,
-                per_video=per_video,
-                min_similarity=self._least.similarity,
-                min_score=self._least.score,
-                allowed=allowed,
-                judge=self._judge,
-                settings=SearchSettings(candidates=max(CANDIDATES, CANDIDATES_A_HIT * self._request.k)),
-            )
+            return self._seen(frames, k=k, per_video=per_video, allowed=self._allowed, candidates=candidates)
 
         matches = seen(question.frames)
         if not self._request.views or self._is_plain(matches):
@@ -278,6 +270,41 @@ class SearchSession:
             min_score=self._least.score,
             per_video=per_video,
         )
+
+    def _find_at(self, question: Question, frames: NDArray[np.int64]) -> list[Match]:
+        """Every match of a query, as it is, among these frames (n,), ascending."""
+        return self._seen(question.frames, k=None, per_video=None, allowed=frames, candidates=None)
+
+    def _seen(
+        self,
+        frames: QueryFrames,
+        *,
+        k: int | None,
+        per_video: int | None,
+        allowed: NDArray[np.int64] | None,
+        candidates: int | None,
+    ) -> list[Match]:
+        """The matches of one view of a query."""
+        from vsearch.search.engine import SearchSettings, find
+
+        return find(
+            frames,
+            self._gallery,
+            self._index,
+            k=k,
+            per_video=per_video,
+            min_similarity=self._least.similarity if per_video is not None else self._least_of_many,
+            min_score=self._least.score,
+            allowed=allowed,
+            judge=self._judge,
+            settings=SearchSettings(candidates=candidates),
+        )
+
+    @cached_property
+    def _least_of_many(self) -> float:
+        """The similarity down to which places are followed where there is no limit to their number."""
+        least = self._least.similarity
+        return least if self._request.min_similarity is not None else max(least, self._floor)
 
     def _is_plain(self, matches: Sequence[Match]) -> bool:
         """Whether the query as it is found its material beyond doubt, so that no view of it has to be tried."""
@@ -308,6 +335,8 @@ class SearchSession:
     def _least(self) -> Least:
         """What hits have at least. Raises InputError for a name of a threshold that the head does not know."""
         similarity, threshold = self._request.min_similarity, self._request.threshold
+        if self._request.all_above is not None:
+            threshold = self._request.all_above
         if self._judge is None or self._calibration is None:
             if isinstance(threshold, str):
                 raise InputError(
@@ -319,6 +348,16 @@ class SearchSession:
             threshold = "similar" if similarity is None else 0.0
         score = self._calibration.thresholds[threshold] if isinstance(threshold, str) else threshold
         return Least(NEVER_RIGHT_BELOW if similarity is None else similarity, score)
+
+    @cached_property
+    def _allowed(self) -> NDArray[np.int64] | None:
+        """The frames that may be found; None for all."""
+        if self._request.where == VideoFilter():
+            return None
+        video_ids = self._store.filtered_ids(self._request.where)
+        if not video_ids:
+            _log.warning("no video of the library fits the filters: nothing can be found")
+        return self._frames_of(np.array(video_ids, np.int64))
 
     def _frames_of(self, video_ids: NDArray[np.int64]) -> NDArray[np.int64]:
         """(n,) the ids of these videos' searchable frames, ascending."""
@@ -349,20 +388,22 @@ class SearchSession:
     def _hits(
         self, matches: Sequence[Match], origin: Callable[[Match], tuple[Question, str | None]]
     ) -> tuple[Hit, ...]:
-        """What was found, with the names and clips that people and programs ask for.
+        """What was found, with the names and clips that people and programs ask for, grouped where that is asked for.
 
         origin: which question a match answers, and by which example's name if there are several.
         """
         store = self._store
         paths = store.paths([match.video_id for match in matches])
         timelines = store.timelines([match.video_id for match in matches])
-        hits = []
+        hits: list[Hit] = []
+        groups: list[object] = []
         # Another process may have removed a video since the index was read.
         there = [match for match in matches if paths.get(match.video_id) and match.video_id in timelines]
         for rank, match in enumerate(there, 1):
             segment, timeline, path = match.segment, timelines[match.video_id], paths[match.video_id][0]
             start, end = (timeline.start_pts + round(s / timeline.time_base) for s in (segment.start_s, segment.end_s))
             clip = store.clip_at(match.video_id, start, end)
+            groups.append(_group_of(match.video_id, clip, self._request.group) or rank)
             question, example = origin(match)
             still = question.frames.still
             hits.append(
@@ -385,7 +426,27 @@ class SearchSession:
                     example=example,
                 )
             )
-        return tuple(hits)
+        return _grouped(hits, groups)[: self._request.hits]
+
+
+def _group_of(video_id: int, clip: ClipRecord | None, by: str | None) -> object | None:
+    """What a hit shares with the others of its group; None when it stands alone."""
+    if by == "video":
+        return "video", video_id
+    if by is None or clip is None:
+        return None
+    return ("clip", clip.id) if by == "clip" else ("shot", video_id, clip.clip.shot)
+
+
+def _grouped(hits: Sequence[Hit], groups: Sequence[object]) -> tuple[Hit, ...]:
+    """The best hit of each group, ranked anew, with the others of its group beside it. hits: best first."""
+    members: dict[object, list[Hit]] = {}
+    for hit, group in zip(hits, groups, strict=True):
+        members.setdefault(group, []).append(hit)
+    return tuple(
+        replace(best, rank=rank, others=tuple(replace(hit, rank=rank) for hit in others))
+        for rank, (best, *others) in enumerate(members.values(), 1)
+    )
 
 
 def _named(examples: Examples) -> str:

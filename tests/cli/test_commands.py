@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.archives import make_video
+from tests import videos
+from tests.archives import SMALL, make_video
 from tests.cli.runner import Outcome, vsearch
 from tests.cli.schemas import check, documented_schemas
 from vsearch._version import __version__
@@ -176,6 +177,36 @@ def test_what_is_not_there_yet_is_named_for_other_programs(shelf: Path, tmp_path
     outcome = on(shelf, "search", tmp_path / "asked", "--new", *floor)
     assert (outcome.status, outcome.out) == (1, f"{stranger}\n")
     assert "broken.mp4" in outcome.err
+
+
+def test_filters_and_groups_of_hits(shelf: Path) -> None:
+    every = {"a.mp4", "b é.mp4", "c.mp4"}
+
+    def found(*options: str | Path) -> set[str]:
+        (line,) = on(shelf, "search", "v1", "--min-similarity", "0", "--json", *options).lines()
+        check(line, "search")
+        return {Path(hit["video"]).name for hit in line["hits"]}
+
+    assert found() == every
+    assert found("--path", "*.mp4", "--not-in", "a.mp4") == {"b é.mp4", "c.mp4"}
+    assert found("--path", shelf / "videos" / "a.mp4", "--path", "c.*") == {"a.mp4", "c.mp4"}
+    assert found("--duration", "3.9..0:04.1", "--resolution", "80p..", "--size", "..100MB", "--online") == every
+    assert found("--date", "2001..") == every
+    for nothing in (["--duration", "5.."], ["--date", "..2000"], ["--size", "1GB.."], ["--offline"]):
+        assert found(*nothing) == set()
+    told = on(shelf, "search", "v1", "--offline")
+    assert "no video of the library fits the filters" in told.err
+
+
+def test_hits_are_shown_by_video_with_their_other_places(own_shelf: Path) -> None:
+    videos.cuts_video(own_shelf / "twice.mp4", [(900, 20), (901, 20), (900, 20)], fps=10, size=SMALL)
+    on(own_shelf, "index", own_shelf / "twice.mp4")
+    asked = ["search", "twice.mp4@0.5", "--group", "video", "--min-similarity", "0.9"]
+    (line,) = on(own_shelf, *asked, "--all-above", "0.9", "--json").lines()
+    check(line, "search")
+    (hit,) = line["hits"]
+    assert {hit["start_seconds"], *(other["start_seconds"] for other in hit["others"])} >= {0.0, 4.0}
+    assert "\n     also at 0:00:0" in on(own_shelf, *asked).out
 
 
 def test_several_examples_and_stored_names_are_asked_with(shelf: Path) -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tests.search.shelves import HEAD, D, excerpt, picture, put, world
@@ -83,6 +85,52 @@ def test_only_allowed_frames_are_found(gallery: Gallery, index: AnnIndex) -> Non
     inside = find(excerpt(COURSES[1], 25, 31), gallery, index, k=1, allowed=allowed)[0]
     assert inside.video_id == 2
     assert find(excerpt(COURSES[1], 25, 31), gallery, index, allowed=np.empty(0, np.int64)) == []
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    asked=st.integers(0, 7),
+    start=st.floats(0, 50),
+    videos=st.sets(st.integers(1, 9)),
+    k=st.integers(1, 20),
+    per_video=st.integers(1, 3),
+    floor=st.sampled_from([0.0, 0.3, 0.6]),
+)
+def test_filtered_hits_are_the_unfiltered_ones_that_fit(
+    gallery: Gallery,
+    index: AnnIndex,
+    asked: int,
+    start: float,
+    videos: set[int],
+    k: int,
+    per_video: int,
+    floor: float,
+) -> None:
+    query = excerpt(COURSES[asked], start, start + 5)
+    allowed = np.sort(index.ids()[np.isin(index.ids() >> 24, list(videos))])
+    filtered = find(query, gallery, index, k=k, per_video=per_video, min_similarity=floor, allowed=allowed)
+    everything = find(query, gallery, index, k=1000, per_video=per_video, min_similarity=floor)
+    assert filtered == [match for match in everything if match.video_id in videos][:k]
+
+
+def test_without_limits_all_that_is_similar_enough_is_found(tmp_path: Path) -> None:
+    """A jingle five times in one video and once in each of forty others: more than any limit on candidates."""
+    jingle = world(5, seed=500)
+    often = np.concatenate([part for n in range(5) for part in (world(12, seed=600 + n), jingle)])
+    with Store.open(tmp_path / "library", writable=True, create=True) as store:
+        many = put(store, often, "often.mp4")
+        once = {put(store, np.concatenate([world(7, seed=700 + n), jingle]), f"{n}.mp4") for n in range(40)}
+        gallery = Gallery(store, HEAD)
+        index = open_index(gallery, None, d=D)
+        query = excerpt(jingle, 0, 5, noise=0.1)
+        every = SearchSettings(neighbours=4, candidates=None)
+        found = find(query, gallery, index, k=None, per_video=None, min_similarity=0.8, settings=every)
+        few = find(query, gallery, index, k=None, per_video=1, min_similarity=0.8)
+    places = sorted(m.segment.start_s for m in found if m.video_id == many and m.segment.score > 0.6)
+    assert places == pytest.approx([12, 29, 46, 63, 80], abs=0.6)
+    assert {match.video_id for match in found} == {many, *once}
+    assert all(match.segment.similarity >= 0.8 for match in found)
+    assert len(few) == SearchSettings().candidates
 
 
 def test_frames_without_information_do_not_count(gallery: Gallery, index: AnnIndex) -> None:

@@ -67,8 +67,8 @@ def parse_region(text: str | Region) -> Region:
         raise typer.BadParameter(str(error)) from None
 
 
-def parse_threshold(text: str) -> str | float:
-    """A probability, or the name of one. Raises BadParameter."""
+def parse_threshold(text: str, option: str = "--threshold") -> str | float:
+    """A probability, or the name of one. Raises BadParameter, which names the option."""
     if text in THRESHOLDS:
         return text
     try:
@@ -77,9 +77,7 @@ def parse_threshold(text: str) -> str | float:
         chance = -1.0
     if not 0 <= chance <= 1:
         names = ", ".join(THRESHOLDS)
-        raise typer.BadParameter(
-            f"{text!r} is neither a number from 0 to 1 nor one of {names}", param_hint="--threshold"
-        )
+        raise typer.BadParameter(f"{text!r} is neither a number from 0 to 1 nor one of {names}", param_hint=option)
     return chance
 
 

@@ -4,23 +4,35 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
-from fnmatch import fnmatchcase
+from collections.abc import Callable, Iterator
+from fnmatch import translate
 from pathlib import Path
 
 
-def matches(pattern: str, display: str) -> bool:
-    """Whether an absolute display path is, lies under, or globs as `pattern`.
+def matcher(pattern: str) -> Callable[[str], bool]:
+    """A function that says whether an absolute display path is, lies under, or globs as `pattern`.
 
     A pattern without a slash is compared with the name alone as well; a relative one is also taken from the working
     directory.
     """
     absolute = str(Path.cwd() / pattern) if not Path(pattern).is_absolute() else pattern
-    for one in {pattern, os.path.normpath(absolute)}:
-        folder = one.rstrip("/")
-        if display == folder or display.startswith(folder + "/") or fnmatchcase(display, one):
+    forms = {pattern, os.path.normpath(absolute)}
+    folders = {form.rstrip("/") for form in forms}
+    below = tuple(folder + "/" for folder in folders)
+    globs = [re.compile(translate(form)).match for form in forms]
+    of_name = re.compile(translate(pattern)).match if "/" not in pattern else None
+
+    def fits(display: str) -> bool:
+        if display in folders or display.startswith(below) or any(glob(display) for glob in globs):
             return True
-    return "/" not in pattern and fnmatchcase(display.rpartition("/")[2], pattern)
+        return of_name is not None and of_name(display.rpartition("/")[2]) is not None
+
+    return fits
+
+
+def matches(pattern: str, display: str) -> bool:
+    """Whether one absolute display path fits: see `matcher`."""
+    return matcher(pattern)(display)
 
 
 def has_name(path: bytes, name: bytes) -> bool:

@@ -86,9 +86,14 @@ def _plain_display(mount: bytes, path: bytes) -> str | None:
 
 def sighting_of(row: AnyRow) -> PathSighting:
     """Of a row with the volume's `identity` and `label` in it."""
-    mount, path = bytes(row.mount), bytes(row.path)
-    display = row.display if row.display is not None else _plain_display(mount, path)
-    return PathSighting(row.identity, row.label, mount, path, display or "", stamp_of(row))
+    return PathSighting(row.identity, row.label, bytes(row.mount), bytes(row.path), display_of(row), stamp_of(row))
+
+
+def display_of(row: AnyRow) -> str:
+    """The display form of a path, of a row with `mount`, `path` and `display` in it."""
+    if row.display is not None:
+        return str(row.display)
+    return _plain_display(bytes(row.mount), bytes(row.path)) or ""
 
 
 def stamp_of(row: AnyRow) -> FileStamp:

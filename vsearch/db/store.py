@@ -17,6 +17,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from vsearch._version import __version__
 from vsearch.db import naming, rows, writing
+from vsearch.db.filters import conditions
 from vsearch.db.records import (
     LIST_STATES,
     VIDEO_STATES,
@@ -55,6 +56,7 @@ from vsearch.db.tables import (
 )
 from vsearch.errors import AmbiguousError, InputError, NotALibraryError, SchemaError, StoreError
 from vsearch.records import CodedChunk, IndexedVideo, PathSighting, Shot
+from vsearch.request import VideoFilter
 
 BATCH = 500  # rows a query: few enough for every database's limit on parameters and for memory
 BLOCK_BATCH = 64  # embedding blocks of up to a megabyte
@@ -447,6 +449,23 @@ class Store:
         """All of them, ascending."""
         with self._database.read() as connection:
             return list(connection.scalars(select(Video.id).order_by(Video.id)))
+
+    def filtered_ids(self, wanted: VideoFilter) -> list[int]:
+        """Ids of the videos that fit a filter, ascending.
+
+        Raises InputError or AmbiguousError for a name in `wanted.not_in` that does not fit one video.
+        """
+        without = {self.resolve(name) for name in wanted.not_in}
+        with self._database.read() as connection:
+            fitting = list(conditions(wanted, connection.scalars(select(Video.time_base).distinct()).all()))
+            if wanted.paths:
+                fits = [naming.matcher(pattern) for pattern in wanted.paths]
+                places = select(FilePath.video_id, FilePath.mount, FilePath.path, FilePath.display).join(Video)
+                met = connection.execute(places.where(*fitting))
+                ids = {row.video_id for row in met if any(one(rows.display_of(row)) for one in fits)}
+            else:
+                ids = set(connection.scalars(select(Video.id).where(*fitting)))
+        return sorted(ids - without)
 
     def videos(
         self, pattern: str | None = None, *, volume: str | None = None, state: str | None = None

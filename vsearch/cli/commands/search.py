@@ -22,9 +22,10 @@ from vsearch.cli.context import (
     configure_logging,
     open_library,
 )
+from vsearch.cli.limits import parse_days, parse_limits, parse_lines, parse_size
 from vsearch.cli.text import parse_export, parse_region, parse_threshold, parse_time, print_json, table
 from vsearch.config import Region
-from vsearch.request import Examples, SearchRequest
+from vsearch.request import Examples, SearchRequest, VideoFilter
 from vsearch.text import clock, printable
 
 if TYPE_CHECKING:
@@ -59,9 +60,45 @@ RegionOption = Annotated[
         help="Use this part of the query's pictures, in pixels or like 10%,20%,50%,50%.",
     ),
 ]
-CountOption = Annotated[int, typer.Option("-k", "--count", min=1, metavar="N", help="At most so many hits a query.")]
+PathOption = Annotated[
+    list[str] | None,
+    typer.Option("--path", metavar="GLOB", help="Only videos at a path like this: a folder, or a glob. Repeatable."),
+]
+DurationOption = Annotated[str | None, typer.Option(metavar="MIN..MAX", help="Only videos so long: 10..60, 1:00:00..")]
+DateOption = Annotated[
+    str | None, typer.Option("--date", metavar="FROM..TO", help="Only videos recorded then: 2019, 2019-05..2020-03-31.")
+]
+SizeOption = Annotated[str | None, typer.Option(metavar="MIN..MAX", help="Only files so large: 100MB.., ..2GB.")]
+ResolutionOption = Annotated[
+    str | None, typer.Option(metavar="MIN..MAX", help="Only videos with so many lines (the shorter side): 720..1080.")
+]
+OnlineOption = Annotated[
+    bool | None, typer.Option("--online/--offline", help="Only videos whose originals can, or cannot, be seen now.")
+]
+NotInOption = Annotated[
+    list[str] | None, typer.Option(metavar="VIDEO", help="Leave this video of the library out. Repeatable.")
+]
+CountOption = Annotated[
+    int | None,
+    typer.Option("-k", "--count", min=1, metavar="N", help="At most so many hits a query, or groups. [default: 10]"),
+]
 PerVideoOption = Annotated[
-    int, typer.Option(min=1, metavar="N", help="At most so many of a query's hits in one video, each elsewhere in it.")
+    int | None,
+    typer.Option(
+        min=1,
+        metavar="N",
+        help="At most so many hits in one video, each elsewhere in it. [default: 1; with --group and --all-above all]",
+    ),
+]
+AllAboveOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="duplicate|similar|any|P", help="A threshold, but show all hits that reach it, however many there are."
+    ),
+]
+GroupOption = Annotated[
+    Literal["video", "clip", "shot"] | None,
+    typer.Option(help="Show hits in the same video, clip or shot as one, the best standing for all."),
 ]
 FailOption = Annotated[bool, typer.Option("--fail-on-match", help="Exit with status 3 if anything was found.")]
 StartOption = Annotated[
@@ -112,9 +149,18 @@ def search(
     start: StartOption = None,
     end: EndOption = None,
     region: RegionOption = None,
-    k: CountOption = 10,
-    per_video: PerVideoOption = 1,
+    path: PathOption = None,
+    duration: DurationOption = None,
+    date: DateOption = None,
+    size: SizeOption = None,
+    resolution: ResolutionOption = None,
+    online: OnlineOption = None,
+    not_in: NotInOption = None,
+    k: CountOption = None,
+    per_video: PerVideoOption = None,
     threshold: ThresholdOption = None,
+    all_above: AllAboveOption = None,
+    group: GroupOption = None,
     min_similarity: FloorOption = None,
     views: ViewsOption = True,
     device: DeviceOption = "auto",
@@ -137,9 +183,12 @@ def search(
       vsearch search poster.jpg --region 10%,20%,50%,50%   a corner of a picture
       vsearch search v12@0:12:03.5 --clip 345         what is stored: a frame, a clip
       vsearch search --like a.jpg --like b.jpg --unlike c.jpg
+      vsearch search face.jpg --path '/mnt/shelf*' --date 2019..2021 --duration 1:00..
+      vsearch search v12@1:02-1:30 --not-in v12       where else it is
       vsearch search *.mp4 --json --report found.html
       vsearch search cut.mp4 -k 50 --export found.edl      for the editing program
-      vsearch search jingle.mp4 --per-video 50 -k 50       every place where it is
+      vsearch search jingle.mp4 --all-above similar   every place where it is
+      vsearch search jingle.mp4 --group video         the videos that have it, with their places
       ls *.mp4 | vsearch search - --json                   each as it is done
       vsearch search upload.mp4 --threshold duplicate --fail-on-match && publish
       vsearch search Downloads --new -0 | xargs -0 ls      what is not there yet
@@ -152,15 +201,30 @@ def search(
     asked = all_asked(queries or [], clip or [], like or [], unlike or [])
     if null and not new:
         raise typer.BadParameter("-0 is for the names that --new prints")
+    if threshold is not None and all_above is not None:
+        raise typer.BadParameter("--all-above is a threshold already: --threshold or --all-above, not both")
+    if k is not None and all_above is not None:
+        raise typer.BadParameter("-k counts hits, --all-above shows all of them: one or the other")
     if new and json:
         raise typer.BadParameter("--new prints names: --new or --json, not both")
     request = SearchRequest(
         start_s=start,
         end_s=end,
         region=region,
+        where=VideoFilter(
+            paths=tuple(path or ()),
+            duration_s=parse_limits("--duration", duration, parse_time),
+            recorded=parse_days("--date", date),
+            size_bytes=parse_limits("--size", size, parse_size),
+            lines=parse_limits("--resolution", resolution, parse_lines),
+            online=online,
+            not_in=tuple(not_in or ()),
+        ),
         k=k,
         per_video=per_video,
         threshold=None if threshold is None else parse_threshold(threshold),
+        all_above=None if all_above is None else parse_threshold(all_above, "--all-above"),
+        group=group,
         min_similarity=min_similarity,
         views=views,
         device=device,
@@ -237,7 +301,14 @@ def hit_json(hit: Hit) -> dict[str, Any]:
         "score_kind": hit.score_kind,
         "view": hit.view,
         **example,
+        **({"others": [place_json(other) for other in hit.others]} if hit.others else {}),
     }
+
+
+def place_json(hit: Hit) -> dict[str, Any]:
+    """A further hit of a group: what differs from the one that stands for it."""
+    shared = {"rank", "video", "video_b64", "video_id", "volume", "online", "score_kind"}
+    return {key: value for key, value in hit_json(hit).items() if key not in shared}
 
 
 def show(result: SearchResult) -> None:
@@ -248,8 +319,10 @@ def show(result: SearchResult) -> None:
     typer.echo(printable(result.query))
     if not result.hits:
         typer.echo("  no match")
-    for line in table([row(hit) for hit in result.hits], right=[0, 1]):
+    for line, hit in zip(table([row(hit) for hit in result.hits], right=[0, 1]), result.hits, strict=True):
         typer.echo(f"  {line}")
+        if hit.others:
+            typer.echo(f"     also at {', '.join(outward(other.start_s, other.end_s) for other in hit.others)}")
 
 
 def show_new(result: SearchResult, *, end: bytes) -> None:
