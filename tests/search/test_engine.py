@@ -87,7 +87,7 @@ def test_only_allowed_frames_are_found(gallery: Gallery, index: AnnIndex) -> Non
     assert find(excerpt(COURSES[1], 25, 31), gallery, index, allowed=np.empty(0, np.int64)) == []
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(
     asked=st.integers(0, 7),
     start=st.floats(0, 50),
