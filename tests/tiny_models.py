@@ -114,9 +114,11 @@ class TinyHead:
         return unit
 
 
-def write_tiny_models(folder: Path, *, calibrated: bool = False) -> tuple[Path, Path]:
-    """Folders of the tiny codec and the tiny head below `folder`. calibrated: the head gives probabilities."""
-    rng = np.random.default_rng(0)
+def write_tiny_models(folder: Path, *, calibrated: bool = False, seed: int = 0) -> tuple[Path, Path]:
+    """Folders of the tiny codec and the tiny head below `folder`. calibrated: the head gives probabilities; seed: makes
+    another head.
+    """
+    rng = np.random.default_rng(seed)
     projection = rng.standard_normal((3 * GRID[0] * GRID[1], DIMENSIONS)).astype(np.float32)
     codec, head = folder / "codec", folder / "head"
     write_model(codec, kind="codec", family="tiny", decode={"cell": CELL}, training={}, tensors={"none": np.zeros(1)})

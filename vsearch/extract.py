@@ -110,7 +110,7 @@ def extract_stream(
     """`extract` of a file that is being read already. Raises MediaError, InputError."""
     level = chosen_level(codec, config)
     chunks: list[CodedChunk] = []
-    blocks = _BlockWriter(head.model_id)
+    blocks = BlockWriter(head.model_id)
     compared: list[Fidelity] = []
     pts: list[int] = []
     size = (0, 0)
@@ -249,7 +249,7 @@ def pack_chunk(latents: Latents, *, first_frame: int, codec: LatentCodec) -> Cod
     )
 
 
-class _BlockWriter:
+class BlockWriter:
     """Collects vectors and quantises them as soon as a block is full, so that a long film stays small in memory."""
 
     def __init__(self, head_id: str) -> None:
@@ -261,7 +261,7 @@ class _BlockWriter:
         self._blocks: list[EmbeddingBlock] = []
 
     def add(self, vectors: NDArray[np.float32], low: NDArray[np.bool_]) -> None:
-        """At most `CHUNK_FRAMES` rows; `BLOCK_FRAMES` is a multiple of it, so that a block never has to be split."""
+        """The next rows, of so many frames that `BLOCK_FRAMES` is a multiple: a block never has to be split."""
         self._vectors.append(vectors)
         self._low.append(low)
         self._waiting += len(vectors)

@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from vsearch import forms
 from vsearch._version import __version__
 from vsearch.config import IndexConfig, default_library
-from vsearch.db.records import ClipRecord, ModelRecord, RunRecord
+from vsearch.db.records import ClipRecord, MetaRecord, ModelRecord, RunRecord
 from vsearch.db.store import Store
 from vsearch.errors import (
     InputError,
@@ -42,7 +42,7 @@ from vsearch.errors import (
     VsearchError,
 )
 from vsearch.indexer.plan import STILL
-from vsearch.models import load_codec, load_head, shipped_codec, shipped_head
+from vsearch.models import load_codec, load_head, read_model_id, shipped_codec, shipped_head, shipped_head_for
 from vsearch.models.shelf import ModelShelf
 from vsearch.progress import Progress, SilentProgress
 from vsearch.records import CodedChunk, display_path, seconds
@@ -52,6 +52,7 @@ from vsearch.request import SearchRequest
 from vsearch.searching import Query, SearchResult, search_session
 
 if TYPE_CHECKING:
+    from vsearch.indexer.reembed import ReembedReport
     from vsearch.indexer.report import DryRun, IndexReport
     from vsearch.models.base import EmbeddingHead, LatentCodec
     from vsearch.render.frames import Excerpt, Footage
@@ -225,12 +226,7 @@ class Library:
             codec_id = self._shelf.add(codec_folder or shipped_codec()).model_id
         if head_folder is not None or head_id is None:
             head_id = self._shelf.add(head_folder or shipped_head()).model_id
-        reads = self._shelf.files(head_id).decode.get("latents_of", codec_id)
-        if reads != codec_id:
-            raise InputError(
-                f"the head {head_id[:12]} reads latents of codec {str(reads)[:12]}, not of {codec_id[:12]}: "
-                "name a head that was trained for this codec (`vsearch train embedding`)"
-            )
+        self._shelf.check_pair(codec_id, self._shelf.files(head_id))
         codec = self._shelf.codec(codec_id, device=config.device, threads=config.threads)
         chosen_level(codec, config)
         head = self._shelf.head(head_id, device=config.device, threads=config.threads)
@@ -259,6 +255,46 @@ class Library:
             load_codec(codec_folder or shipped_codec(), device=config.device, threads=config.threads),
             load_head(head_folder or shipped_head(), device=config.device, threads=config.threads),
         )
+
+    # ----------------------------------------------------------------------------------------------------- another head
+
+    def reembed(
+        self,
+        videos: Sequence[str] | None = None,
+        *,
+        head: Path | None = None,
+        leave_out: bool = False,
+        device: str = "auto",
+        workers: int | None = None,
+        progress: Progress | None = None,
+    ) -> ReembedReport:
+        """Compute embeddings again from the stored pictures, and search with them once every video has them.
+
+        videos: named as in `info` (None: all that the head has not embedded yet). head: a model folder (None: the head
+        that comes with vsearch if it reads the library's latents, else the one that the library uses). leave_out:
+        switch to the head although some videos can't be embedded; they are not found until they are indexed again. See
+        `vsearch.indexer.reembed`. Raises InputError (a video that there is not, a head for another codec), LatentError
+        (not a head), LockedError, StoreError, InterruptedRunError.
+        """
+        from vsearch.indexer.reembed import reembed
+        from vsearch.search.cache import forget_indexes
+
+        self._reading()  # what there is not is not made
+        with self._writing() as store:
+            before = store.meta().active_head
+            report = reembed(
+                store,
+                self._shelf,
+                videos,
+                head=head,
+                leave_out=leave_out,
+                device=device,
+                workers=workers,
+                progress=progress or SilentProgress(),
+            )
+        if report.switched and before is not None:
+            forget_indexes(self.folder / "cache", before)
+        return report
 
     # ------------------------------------------------------------------------------------------------------ searching
 
@@ -495,9 +531,17 @@ class Library:
         store = self._reading()
         if video is None:
             sums = forms.library_info(store.totals(), store.tiers(), store.meta(), store.models())
-            return {**sums, "library": str(self.folder.absolute()), **self._sizes()}
+            newer = {"newer_head": self._newer_head(store.meta())}
+            return {**sums, **newer, "library": str(self.folder.absolute()), **self._sizes()}
         video_id = store.resolve(video)
         return forms.video_info(store.video(video_id), store.clips(video_id), store.shots(video_id))
+
+    @staticmethod
+    def _newer_head(meta: MetaRecord) -> str | None:
+        """The head that `reembed` would bring: the one that comes with vsearch, where it is not the library's."""
+        folder = shipped_head_for(meta.active_codec) if meta.active_codec else None
+        model_id = read_model_id(folder) if folder is not None else None
+        return model_id if model_id != meta.active_head else None
 
     def _sizes(self) -> dict[str, int]:
         return {f"bytes_{name}": _folder_bytes(self.folder / name) for name in ("models", "cache")}

@@ -145,11 +145,23 @@ class SearchSession:
     def _answer(
         self, name: str, find: Callable[[], tuple[tuple[Hit, ...], Question | None]]
     ) -> tuple[SearchResult, Question | None]:
+        self._follow_head()
         try:
             hits, question = find()
+            if self._store.meta().active_head != self._meta.active_head:
+                raise InputError("the library was embedded again while it was searched: ask once more")
         except (InputError, MediaError, LatentError) as error:
             return self._refused(name, error)
         return self._result(name, hits), question
+
+    def _follow_head(self) -> None:
+        """Search with the head that the library uses now: another process may have embedded it again."""
+        meta = self._store.meta()
+        if meta.active_head != self._meta.active_head:
+            self._meta = meta
+            for name, value in vars(type(self)).items():
+                if isinstance(value, cached_property):
+                    self.__dict__.pop(name, None)
 
     def _refused(self, name: str, error: VsearchError) -> tuple[SearchResult, None]:
         return self._result(name, (), error), None

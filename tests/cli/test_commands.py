@@ -17,7 +17,9 @@ from tests import videos
 from tests.archives import SMALL, make_video
 from tests.cli.runner import Outcome, vsearch
 from tests.cli.schemas import check, documented_schemas
+from tests.tiny_models import write_tiny_models
 from vsearch._version import __version__
+from vsearch.models import read_model_id
 
 
 def on(shelf: Path, *args: str | Path) -> Outcome:
@@ -107,6 +109,19 @@ def test_a_dry_run_writes_nothing(shelf: Path, own_shelf: Path) -> None:
     assert figures["files"] == 1
     assert {path: path.stat().st_mtime_ns for path in own_shelf.rglob("*")} == before
     assert "nothing was written" in on(own_shelf, "index", own_shelf / "new", "--dry-run").out
+
+
+def test_reembed_prints_one_object_and_changes_the_head(own_shelf: Path, tmp_path: Path) -> None:
+    _, head = write_tiny_models(tmp_path / "other", seed=1)
+    outcome = on(own_shelf, "reembed", "a.mp4", "--head", head, "--json")
+    check(outcome.json(), "reembed")
+    assert (outcome.status, outcome.json()["videos"], outcome.json()["waiting"]) == (0, 1, 2)
+    assert "2 videos to go" in on(own_shelf, "reembed", "a.mp4", "--head", head).out
+    told = on(own_shelf, "reembed", "--head", head)
+    assert told.status == 0
+    assert told.out.splitlines()[-1].endswith("now")
+    assert on(own_shelf, "info", "--json").json()["active_head"] == read_model_id(head)
+    assert on(own_shelf, "search", "v1", "-k", "1", "--json").json()["hits"][0]["video_id"] == 1
 
 
 def test_search_prints_a_line_a_query(shelf: Path) -> None:

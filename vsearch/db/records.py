@@ -166,6 +166,21 @@ class StoredBlock:
 
 
 @dataclass(frozen=True, slots=True)
+class EmbeddingState:
+    """What a head can embed of a video, and whether it has.
+
+    `codecs`: model ids of the codecs of its stored pictures, none where it has none. `embedded`: the library holds this
+    head's embeddings of all its frames.
+    """
+
+    video_id: int
+    n_frames: int
+    bytes_latents: int
+    codecs: tuple[str, ...]
+    embedded: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Changes:
     """What an index of generation `since` has to do to become one of generation `generation`.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -16,13 +16,14 @@ from sqlalchemy import Connection, Select, and_, case, delete, func, insert, sel
 from sqlalchemy.orm import InstrumentedAttribute
 
 from vsearch._version import __version__
-from vsearch.db import naming, rows, writing
+from vsearch.db import embeddings, naming, rows, writing
 from vsearch.db.filters import conditions
 from vsearch.db.records import (
     LIST_STATES,
     VIDEO_STATES,
     Changes,
     ClipRecord,
+    EmbeddingState,
     FailedFile,
     KnownPath,
     MetaRecord,
@@ -55,7 +56,7 @@ from vsearch.db.tables import (
     columns_of,
 )
 from vsearch.errors import AmbiguousError, InputError, NotALibraryError, SchemaError, StoreError
-from vsearch.records import CodedChunk, IndexedVideo, PathSighting, Shot
+from vsearch.records import CodedChunk, EmbeddingBlock, IndexedVideo, PathSighting, Shot
 from vsearch.request import VideoFilter
 
 BATCH = 500  # rows a query: few enough for every database's limit on parameters and for memory
@@ -625,6 +626,35 @@ class Store:
             query = query.where(ChunkRow.first_frame < stop_frame)
         with self._database.read() as connection:
             return tuple(rows.chunk_of(row) for row in connection.execute(query))
+
+    # --------------------------------------------------------------------------------- embeddings under another head
+
+    def embedding_states(self, head_id: str) -> list[EmbeddingState]:
+        """Of every video, in the order of their ids: what a head can embed of it, and whether it has."""
+        with self._database.read() as connection:
+            return embeddings.states(connection, head_id)
+
+    def low_information(self, video_id: int) -> NDArray[np.bool_]:
+        """(n_frames,) bool: which of a video's frames show nothing. Raises StoreError when that is not kept."""
+        with self._database.read() as connection:
+            return embeddings.low_information(connection, video_id)
+
+    def put_embeddings(self, video_id: int, blocks: Sequence[EmbeddingBlock]) -> None:
+        """Keep all of a video's blocks of one head (at least one), in place of its blocks of that head; those of other
+        heads stay. Raises InputError for an unknown video.
+        """
+        with self._database.write() as connection:
+            embeddings.put(connection, video_id, blocks)
+
+    def switch_head(self, head_id: str, *, leaving_out: Collection[int] = ()) -> None:
+        """Make a head the active one and take out what other heads made of the videos that it has embedded, in one
+        transaction.
+
+        leaving_out: videos that may lack its embeddings; they keep what they have, and are not found. Raises InputError
+        when another video lacks them.
+        """
+        with self._database.write() as connection:
+            embeddings.switch(connection, head_id, leaving_out)
 
     # ----------------------------------------------------------------------------------- keeping an index up to date
 

@@ -35,6 +35,14 @@ def shipped_head() -> Path:
     return _SHIPPED / "head"
 
 
+def shipped_head_for(codec_id: str) -> Path | None:
+    """The head that comes with this program, if it was made for the latents of a codec (model id)."""
+    from vsearch.models.weights import ModelFiles
+
+    folder = shipped_head()
+    return folder if ModelFiles.read(folder).decode.get("latents_of") == codec_id else None
+
+
 def read_model_id(folder: Path) -> str:
     """The identity of the model in `folder`, without loading it. Raises LatentError."""
     from vsearch.models.weights import ModelFiles

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vsearch.errors import LatentError, StoreError
+from vsearch.errors import InputError, LatentError, StoreError
 from vsearch.models import load_codec, load_head
 from vsearch.models.weights import ModelFiles
 
@@ -52,6 +52,17 @@ class ModelShelf:
         if files.model_id != model_id:
             raise LatentError(f"{place} was changed: it now is model {files.model_id[:16]}")
         return files
+
+    def check_pair(self, codec_id: str, head: ModelFiles) -> None:
+        """Raise InputError when a head does not read the latents of a codec. Those of before heads said so are
+        believed.
+        """
+        reads = head.decode.get("latents_of", codec_id)
+        if reads != codec_id:
+            raise InputError(
+                f"the head {head.model_id[:12]} reads latents of codec {str(reads)[:12]}, not of {codec_id[:12]}: "
+                "name a head that was trained for this codec (`vsearch train embedding`)"
+            )
 
     def codec(self, model_id: str, *, device: str = "cpu", threads: int | None = None) -> LatentCodec:
         """The codec, loaded. Raises LatentError, UnavailableError (no such device)."""

@@ -51,6 +51,13 @@ def open_index(gallery: Gallery, folder: Path | None, *, d: int, kind: str = "fl
     return fresh
 
 
+def forget_indexes(folder: Path, head_id: str) -> None:
+    """Delete the index files of a head whose vectors the library does not hold any more."""
+    for path in folder.glob(f"*-{head_id[:16]}.index"):
+        with suppress(OSError):
+            path.unlink()
+
+
 def _load(
     path: Path | None, *, kind: str, device: str, d: int, library: str, head_id: str
 ) -> tuple[AnnIndex | None, int]:
