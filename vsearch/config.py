@@ -110,6 +110,7 @@ class IndexConfig:
 
     `quality` and `effort` are asked of the library's codec, which may offer fewer. `quality_check`: compare every
     stored picture with its frame. `upgrade`: read videos again that were stored with less than is asked for now.
+    `pictures`: keep latents, from which pictures can be decoded; without, only what videos are found by.
     """
 
     read: ReadConfig = ReadConfig()
@@ -123,6 +124,7 @@ class IndexConfig:
     effort: str = "default"
     quality_check: bool = True
     upgrade: bool = False
+    pictures: bool = True
 
     def __post_init__(self) -> None:
         if self.device not in DEVICES:

@@ -96,6 +96,7 @@ def extract(
     path: bytes, *, config: IndexConfig, codec: LatentCodec, head: EmbeddingHead, decoder: DecodeProcess
 ) -> IndexedVideo:
     """All that the library stores of the video in `path`, decoded once; latents are packed as soon as a chunk is full.
+    Without `config.pictures` they only make the embeddings, which are the same.
 
     Raises MediaError when not one frame can be decoded; a file that breaks off later gives state "partial". Raises
     InputError for a quality or an effort that the codec does not offer.
@@ -115,9 +116,10 @@ def extract_stream(
     pts: list[int] = []
     size = (0, 0)
     for encoded in encode_frames(stream, codec, head, level=level, effort=config.effort):
-        chunks.append(pack_chunk(encoded.latents, first_frame=len(pts), codec=codec))
+        if config.pictures:
+            chunks.append(pack_chunk(encoded.latents, first_frame=len(pts), codec=codec))
         blocks.add(encoded.vectors, encoded.low_information)
-        if config.quality_check:
+        if config.pictures and config.quality_check:
             compared.append(compare(encoded, codec))
         pts.extend(encoded.pts.tolist())
         size = (encoded.frames.shape[2], encoded.frames.shape[3])

@@ -46,6 +46,7 @@ def video_line(video: VideoRecord) -> dict[str, Any]:
         "recorded_at": video.info.facts.recorded_at,
         "state": video.state,
         "online": video.online,
+        "pictures": video.has_pictures,
         "reason": video.reason,
     }
 
@@ -64,6 +65,7 @@ def failure_line(failure: FailedFile) -> dict[str, Any]:
         "recorded_at": None,
         "state": "failed",
         "online": None,
+        "pictures": None,
         "reason": failure.reason,
         "code": failure.code,
     }
@@ -82,6 +84,7 @@ def library_info(
         "videos": totals.videos,
         "partial": totals.partial,
         "offline": totals.offline,
+        "without_pictures": totals.without_pictures,
         "failed": totals.failed,
         "paths": totals.paths,
         "clips": totals.clips,
@@ -156,6 +159,7 @@ def video_info(video: VideoRecord, clips: Sequence[ClipRecord], shots: Sequence[
         "preview_width": video.preview_size[1],
         "frames": video.n_frames,
         "shots": len(shots),
+        "pictures": video.has_pictures,
         "bytes_latents": video.bytes_latents,
         "bytes_embeddings": video.bytes_embeddings,
         "fidelity": _fidelity(clips, video),

@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from vsearch import forms
 from vsearch._version import __version__
 from vsearch.config import IndexConfig, default_library
-from vsearch.db.records import ClipRecord, MetaRecord, ModelRecord, RunRecord
+from vsearch.db.records import ClipRecord, MetaRecord, ModelRecord, RunRecord, VideoRecord
 from vsearch.db.store import Store
 from vsearch.errors import (
     InputError,
@@ -397,15 +397,13 @@ class Library:
         )
 
     def _footage(self, video_id: int) -> Footage:
-        """A stored video as it can be drawn. Raises InputError when it has no stored pictures."""
+        """A stored video as it can be drawn, if it has pictures. Raises LatentError without the model they need."""
         from vsearch.render.frames import Footage, chunk_source
 
         store = self._reading()
         record, timeline = store.video(video_id), store.timeline(video_id)
         first = store.chunks(video_id, 0, 1)
-        if not first:
-            raise InputError(f"v{video_id}: the library holds no pictures of it")
-        codec = self._shelf.codec(first[0].model_id)
+        codec = self._shelf.codec(first[0].model_id) if first else None
         return Footage(
             name=record.paths[0].display if record.paths else f"v{video_id}",
             frame_pts=timeline.pts,
@@ -414,10 +412,11 @@ class Library:
             time_base=timeline.time_base,
             display_aspect=record.info.display_aspect,
             codec=codec,
-            latents=chunk_source(lambda numbers: _chunks_with(store, video_id, numbers), codec),
+            latents=chunk_source(lambda numbers: _chunks_with(store, video_id, numbers), codec) if codec else None,
             still=record.info.still,
             quality=record.settings.quality,
             clips=tuple(clip.clip for clip in store.clips(video_id)),
+            missing=_without_pictures(record),
         )
 
     def _footage_or_none(self, video_id: int) -> Footage | None:
@@ -592,6 +591,14 @@ class Library:
         self._reader = Store.open(self._location, writable=False)
 
 
+def _without_pictures(video: VideoRecord) -> str | None:
+    """Why nothing of a video can be drawn, and what would change that."""
+    if video.has_pictures:
+        return None
+    when = "" if video.online else ", once its original is online again"
+    return f"v{video.id} is stored without pictures; `vsearch index --upgrade` brings them{when}"
+
+
 def _clip_excerpt(clip: ClipRecord, footage: Footage) -> Excerpt:
     """A clip as it can be drawn."""
     from vsearch.render.frames import Excerpt
@@ -660,6 +667,7 @@ def _arguments(roots: Sequence[bytes], config: IndexConfig) -> dict[str, Any]:
         "effort": config.effort,
         "quality_check": config.quality_check,
         "upgrade": config.upgrade,
+        "pictures": config.pictures,
     }
 
 
@@ -682,6 +690,7 @@ def _asked_by(run: RunRecord, config: IndexConfig) -> tuple[list[bytes], IndexCo
         sampling=given["sampling"],
         preview_pixels=given.get("preview_pixels", first.read.preview_pixels),
     )
-    later = {name: given.get(name, getattr(first, name)) for name in ("quality", "effort", "quality_check", "upgrade")}
+    named = ("quality", "effort", "quality_check", "upgrade", "pictures")
+    later = {name: given.get(name, getattr(first, name)) for name in named}
     wanted = replace(config, read=read, volume=given["volume"], retry=given["retry"], **later)
     return [b64decode(root) for root in given["paths_b64"]], wanted

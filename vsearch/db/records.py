@@ -128,6 +128,11 @@ class VideoRecord:
         return any(path.online for path in self.paths)
 
     @property
+    def has_pictures(self) -> bool:
+        """Whether latents are stored, from which its frames can be decoded."""
+        return self.bytes_latents > 0
+
+    @property
     def duration_s(self) -> float:
         return float((self.end_pts - self.start_pts) * self.info.time_base)
 
@@ -248,7 +253,8 @@ class TierTotals:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Sums over the library. `offline`: videos without a path that is there; `failed`: files that could not be indexed.
+    """Sums over the library. `offline`: videos without a path that is there; `failed`: files that could not be indexed;
+    `without_pictures`: videos without latents.
 
     `bytes_database` is what the tables take on disk, everything included.
     """
@@ -256,6 +262,7 @@ class Totals:
     videos: int
     partial: int
     offline: int
+    without_pictures: int
     failed: int
     paths: int
     frames: int

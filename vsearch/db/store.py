@@ -177,6 +177,7 @@ class Store:
             ).one()
             partial = connection.scalar(select(func.count()).select_from(Video).where(Video.state == "partial"))
             offline = connection.scalar(select(func.count()).select_from(Video).where(~here.exists()))
+            bare = connection.scalar(select(func.count()).select_from(Video).where(Video.bytes_latents == 0))
             failed = connection.scalar(select(func.count()).select_from(Attempt))
             paths = connection.scalar(select(func.count()).select_from(FilePath))
             spans = connection.execute(
@@ -187,6 +188,7 @@ class Store:
             videos=videos,
             partial=int(partial or 0),
             offline=int(offline or 0),
+            without_pictures=int(bare or 0),
             failed=int(failed or 0),
             paths=int(paths or 0),
             frames=frames,

@@ -28,9 +28,9 @@ def outdated_videos(store: Store, config: IndexConfig) -> dict[int, IndexConfig]
     of them again.
     """
     return {
-        video.id: at_least(config, video.settings)
+        video.id: at_least(config, video.settings, pictures=video.has_pictures)
         for video in store.videos()
-        if outdated_by(config, video.settings, pictures=video.bytes_latents > 0)
+        if outdated_by(config, video.settings, pictures=video.has_pictures)
         or (config.retry and video.state == "partial")
     }
 

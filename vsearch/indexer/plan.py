@@ -91,17 +91,20 @@ def outdated_by(config: IndexConfig, settings: IndexSettings, *, pictures: bool 
 
     Asking for less never throws away what is stored.
     """
-    better = at_least(config, settings)
+    better = at_least(config, settings, pictures=pictures)
     if (better.read.sampling, better.read.fps) != (settings.sampling, settings.fps):
         return True
-    stored = (settings.quality, settings.effort, settings.preview_pixels)
-    return config.upgrade and (not pictures or (better.quality, better.effort, better.read.preview_pixels) != stored)
+    stored = (pictures, settings.quality, settings.effort, settings.preview_pixels)
+    wanted = (better.pictures, better.quality, better.effort, better.read.preview_pixels)
+    return config.upgrade and wanted != stored
 
 
-def at_least(config: IndexConfig, settings: IndexSettings) -> IndexConfig:
+def at_least(config: IndexConfig, settings: IndexSettings, *, pictures: bool = True) -> IndexConfig:
     """How to read a video again that was read with `settings`: as is asked now, and in nothing less than it is.
 
-    Qualities and efforts are compared by name: levels mean something to one codec only.
+    Qualities and efforts are compared by name: levels mean something to one codec only. A video that was stored without
+    pictures (`pictures`: with them) only gets some by an upgrade: whoever left them out may not be allowed to hold
+    them.
     """
     exact_before = settings.sampling == "exact"
     few_frames = config.read.sampling == "keyframes" and exact_before  # of which many a second are no more than exact
@@ -116,6 +119,7 @@ def at_least(config: IndexConfig, settings: IndexSettings) -> IndexConfig:
         read=read,
         quality=max(config.quality, settings.quality, key=QUALITIES.index),
         effort=max(config.effort, settings.effort, key=EFFORTS.index),
+        pictures=pictures or (config.pictures and config.upgrade),
     )
 
 

@@ -220,7 +220,7 @@ class _Run:
     def _asks_for_more(self, video_id: int) -> bool:
         """Whether more is asked for than is stored of a video."""
         stored = self._store.video(video_id)
-        return outdated_by(self._config, stored.settings, pictures=stored.bytes_latents > 0)
+        return outdated_by(self._config, stored.settings, pictures=stored.has_pictures)
 
     def _commit_path(self, candidate: Candidate, full_hash: bytes) -> bool:
         """A file whose content is known: touched, moved, or a copy.

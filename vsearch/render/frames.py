@@ -31,8 +31,9 @@ ChunkLoader = Callable[[NDArray[np.int64]], Iterable[CodedChunk]]
 class Footage:
     """One video as it can be drawn: when its sampled frames are, and where their latents come from.
 
-    frame_pts: (n,) int64, ascending. `display_aspect` is width over height as people see it. `quality` and `clips`:
-    what the library says of how true its pictures are (a query has neither).
+    frame_pts: (n,) int64, ascending. `display_aspect` is width over height as people see it. codec, latents: None for a
+    video without pictures; `missing` says why. `quality` and `clips`: what the library says of how true its pictures
+    are (a query has neither).
     """
 
     name: str
@@ -41,11 +42,18 @@ class Footage:
     end_pts: int
     time_base: Fraction
     display_aspect: Fraction
-    codec: LatentCodec
-    latents: LatentSource
+    codec: LatentCodec | None
+    latents: LatentSource | None
     still: bool = False
     quality: str | None = None
     clips: Sequence[Clip] = ()
+    missing: str | None = None
+
+    def source(self) -> tuple[LatentCodec, LatentSource]:
+        """What its pictures come from. Raises InputError when it has none."""
+        if self.codec is None or self.latents is None:
+            raise InputError(f"{self.name}: {self.missing or 'it has no pictures'}")
+        return self.codec, self.latents
 
     @property
     def duration_s(self) -> float:
@@ -161,12 +169,15 @@ def pick_frames(
 
 
 def decode_pictures(footage: Footage, numbers: NDArray[np.int64]) -> Iterator[Picture]:
-    """The pictures of ascending frame numbers, one after the other. Raises LatentError when latents are damaged."""
+    """The pictures of ascending frame numbers, one after the other. Raises InputError for a video without pictures,
+    LatentError when latents are damaged.
+    """
+    codec, source = footage.source()
     following = iter(numbers.tolist())
-    for latents in footage.latents(numbers):
+    for latents in source(numbers):
         if not len(latents):
             continue
-        frames = footage.codec.decode(latents)
+        frames = codec.decode(latents)
         for frame, number in zip(frames, islice(following, len(frames)), strict=True):
             yield Picture(number, footage.time_s(number), display_image(frame, footage.display_aspect))
 

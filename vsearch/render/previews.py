@@ -132,6 +132,7 @@ def write_frames(excerpt: Excerpt, out: Path, *, every_s: float | None = None) -
     """One `NNNNNNNNN.png` a stored frame in the folder `out`, named by its time in milliseconds; pixels unmarked."""
     footage = excerpt.footage
     numbers = pick_frames(footage, start_s=excerpt.start_s, end_s=excerpt.end_s, every_s=every_s)
+    footage.source()  # before anything is made
     make_folder(out)
     files = []
     for picture in decode_pictures(footage, numbers):

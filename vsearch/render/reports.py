@@ -18,7 +18,7 @@ import numpy as np
 from markupsafe import Markup
 from PIL import Image
 
-from vsearch.errors import LatentError
+from vsearch.errors import InputError, LatentError
 from vsearch.records import Hit
 from vsearch.render.files import write_text
 from vsearch.render.frames import Excerpt, Footage, Picture, decode_pictures, pick_frames
@@ -115,7 +115,7 @@ def _hit(answer: Answer, hit: Hit, footage: Footage | None) -> dict[str, Any]:
     if footage is not None:
         try:
             pairs = _pairs(answer.footage, hit, footage)
-        except LatentError as error:
+        except (InputError, LatentError) as error:
             problem = str(error)
     return {"hit": hit, "name": hit.video, "pairs": pairs, "problem": problem}
 
@@ -155,7 +155,7 @@ def _clip(excerpt: Excerpt) -> dict[str, Any]:
     try:
         numbers = pick_frames(footage, start_s=excerpt.start_s, end_s=excerpt.end_s, at_most=PICTURES_PER_CLIP)
         pictures = [_thumbnail(picture) for picture in decode_pictures(footage, numbers)]
-    except LatentError as error:
+    except (InputError, LatentError) as error:
         problem = str(error)
     end_s = footage.duration_s if excerpt.end_s is None else excerpt.end_s
     return {

@@ -62,6 +62,9 @@ NoQualityCheckOption = Annotated[
     bool,
     typer.Option("--no-quality-check", help="Don't compare stored pictures with their frames; a little faster."),
 ]
+NoPicturesOption = Annotated[
+    bool, typer.Option("--no-pictures", help="Store what videos are found by, and nothing that shows them.")
+]
 VolumeOption = Annotated[str | None, typer.Option(metavar="NAME", help="The disk's name, instead of its label.")]
 RetryOption = Annotated[bool, typer.Option("--retry", help="Try again what failed before, though it has not changed.")]
 DryRunOption = Annotated[
@@ -82,6 +85,7 @@ def index(
     preview_size: PreviewSizeOption = PREVIEW_PIXELS,
     upgrade: UpgradeOption = False,
     no_quality_check: NoQualityCheckOption = False,
+    no_pictures: NoPicturesOption = False,
     volume: VolumeOption = None,
     retry: RetryOption = False,
     dry_run: DryRunOption = False,
@@ -99,6 +103,7 @@ def index(
       vsearch index ~/Videos --dry-run                how long, and how large?
       vsearch index                                   go on where an interrupted run stopped
       vsearch index --upgrade --quality high          finer pictures of all whose originals are here
+      vsearch index /mnt/case --no-pictures           to find what may not be kept
 
     A video is known by its content, whatever it is called and wherever it lies, and is not read again; originals are
     only ever read. A file that cannot be read is named with its reason and skipped next time, unless it changed or
@@ -115,6 +120,7 @@ def index(
         effort=effort,
         quality_check=not no_quality_check,
         upgrade=upgrade,
+        pictures=not no_pictures,
     )
     wanted = list(paths or [])
     if dry_run:

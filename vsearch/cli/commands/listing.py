@@ -22,6 +22,7 @@ from vsearch.text import clock, size
 
 COLUMNS = (
     "video_id", "volume", "path", "duration_seconds", "size_bytes", "recorded_at", "state", "online", "reason",
+    "pictures",
 )  # fmt: skip
 CLIP_COLUMNS = (
     "clip_id", "video_id", "volume", "video", "start_seconds", "end_seconds", "psnr_db", "ssim", "quality", "effort",
@@ -122,7 +123,8 @@ def clip_table(entries: list[dict[str, Any]]) -> list[str]:
 def row(entry: dict[str, Any]) -> list[str]:
     """An entry as cells of the table for people."""
     failed = entry["video_id"] is None
-    state = f"{entry['state']}, offline" if entry["online"] is False else entry["state"]
+    away = ", offline" if entry["online"] is False else ""
+    bare = ", no pictures" if entry["pictures"] is False else ""
     reason = f"  ({entry['reason']})" if entry.get("reason") else ""
     return [
         "-" if failed else f"v{entry['video_id']}",
@@ -130,6 +132,6 @@ def row(entry: dict[str, Any]) -> list[str]:
         "" if entry["duration_seconds"] is None else clock(entry["duration_seconds"]),
         "" if entry["size_bytes"] is None else size(entry["size_bytes"]),
         (entry["recorded_at"] or "")[:10],
-        state,
+        f"{entry['state']}{away}{bare}",
         f"{entry['path']}{reason}",
     ]

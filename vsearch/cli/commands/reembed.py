@@ -57,8 +57,8 @@ def reembed(
       vsearch reembed --head runs/head/model with one of your own (vsearch train embedding)
       vsearch reembed v12                    only this video, again
 
-    No original is needed. The library is searched as before until every video has its new embeddings; then it changes to them at once. After
-    an interruption the same command goes on.
+    No original is needed. The library is searched as before until every video has its new embeddings; then it changes
+    to them at once. After an interruption the same command goes on.
     """
     configure_logging(verbose)
     with open_library(library, database) as opened, progress_shown() as progress:
