@@ -135,6 +135,17 @@ class IndexConfig:
             raise InputError(f"effort must be one of {', '.join(EFFORTS)}, not {self.effort!r}")
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How pictures are shown wherever some are drawn: `blur` leaves large shapes only, `grey` no colour."""
+
+    blur: bool = False
+    grey: bool = False
+
+
+AS_STORED = Look()
+
+
 def default_library() -> Path:
     """The library that commands use when none is named: `$VSEARCH_LIBRARY`, else the platform's data directory."""
     named = os.environ.get("VSEARCH_LIBRARY")

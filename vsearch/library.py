@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 from vsearch import forms
 from vsearch._version import __version__
-from vsearch.config import IndexConfig, default_library
+from vsearch.config import AS_STORED, IndexConfig, Look, default_library
 from vsearch.db.records import ClipRecord, MetaRecord, ModelRecord, RunRecord, VideoRecord
 from vsearch.db.store import Store
 from vsearch.errors import (
@@ -71,13 +71,21 @@ class Library:
     """
 
     def __init__(
-        self, folder: Path, *, location: Path | str, store: Store | None, codec: Path | None, head: Path | None
+        self,
+        folder: Path,
+        *,
+        location: Path | str,
+        store: Store | None,
+        codec: Path | None,
+        head: Path | None,
+        look: Look = AS_STORED,
     ) -> None:
         """Use `Library.open`."""
         self.folder = folder
         self._location = location
         self._reader = store
         self._first_models = (codec, head)
+        self._look = look
         self._shelf = ModelShelf(folder / "models")
 
     @classmethod
@@ -89,13 +97,14 @@ class Library:
         database: str | None = None,
         codec: Path | None = None,
         head: Path | None = None,
+        look: Look = AS_STORED,
     ) -> Self:
         """The library in the folder `path` (None: `$VSEARCH_LIBRARY`, else the platform's data folder).
 
         create: a library that is not there is made by the first `index`. database: the address of a PostgreSQL database
         that holds the tables instead of `library.db`. codec, head: model folders to index new videos with (None: those
-        that the library uses already, at first those that come with vsearch). Raises NotALibraryError, SchemaError,
-        StoreError.
+        that the library uses already, at first those that come with vsearch). look: how previews and reports show
+        pictures. Raises NotALibraryError, SchemaError, StoreError.
         """
         folder = Path(path) if path is not None else default_library()
         location: Path | str = database or folder
@@ -105,7 +114,7 @@ class Library:
         except NotALibraryError:
             if not create or not (database or _may_become_library(folder)):
                 raise
-        return cls(folder, location=location, store=store, codec=codec, head=head)
+        return cls(folder, location=location, store=store, codec=codec, head=head, look=look)
 
     @property
     def notices(self) -> tuple[str, ...]:
@@ -331,6 +340,7 @@ class Library:
             for result, question in answered:
                 if report is not None:
                     footage = session.footage(result.query, question) if question is not None else None
+                    footage = replace(footage, look=self._look) if footage is not None else None
                     found = [(hit, self._footage_or_none(hit.video_id)) for hit in result.hits]
                     answers.append(Answer(result.query, footage, found, result.error))
                 yield result
@@ -417,6 +427,7 @@ class Library:
             quality=record.settings.quality,
             clips=tuple(clip.clip for clip in store.clips(video_id)),
             missing=_without_pictures(record),
+            look=self._look,
         )
 
     def _footage_or_none(self, video_id: int) -> Footage | None:

@@ -46,6 +46,9 @@ VerboseOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, for programs.")]
 
+BlurOption = Annotated[bool, typer.Option("--blur", help="Blur every picture until only large shapes remain.")]
+GreyOption = Annotated[bool, typer.Option("--grey", help="Show every picture without colour.")]
+
 log = logging.getLogger("vsearch")
 
 
@@ -131,11 +134,14 @@ class StderrHandler(logging.Handler):
 
 
 @contextmanager
-def open_library(path: Path | None, database: str | None, *, create: bool = False) -> Iterator[Library]:
-    """The library that the options name, closed when the block ends."""
+def open_library(
+    path: Path | None, database: str | None, *, create: bool = False, blur: bool = False, grey: bool = False
+) -> Iterator[Library]:
+    """The library that the options name, closed when the block ends. blur, grey: how it shows pictures."""
+    from vsearch.config import Look
     from vsearch.library import Library
 
-    with Library.open(path, create=create, database=database) as library:
+    with Library.open(path, create=create, database=database, look=Look(blur, grey)) as library:
         yield library
 
 

@@ -1,4 +1,7 @@
-"""Stored latents -> RGB pictures in display shape, decoding only the chunks that hold them."""
+"""Stored latents -> RGB pictures in display shape, decoding only the chunks that hold them.
+
+Whatever is drawn comes out of `decode_pictures`, which softens it where that is asked for.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from vsearch.config import AS_STORED, Look
 from vsearch.errors import InputError, LatentError
 from vsearch.models.base import LatentCodec
 from vsearch.records import Clip, CodedChunk, Latents, seconds
 from vsearch.render.marks import notice
+from vsearch.render.softening import soften
 
 CHUNKS_AT_ONCE = 8  # unpacking side by side is faster; 256 frames' latents are about 4 MB
 
@@ -48,6 +53,7 @@ class Footage:
     quality: str | None = None
     clips: Sequence[Clip] = ()
     missing: str | None = None
+    look: Look = AS_STORED
 
     def source(self) -> tuple[LatentCodec, LatentSource]:
         """What its pictures come from. Raises InputError when it has none."""
@@ -72,7 +78,7 @@ class Footage:
         starts = [clip.start_pts for clip in self.clips]
         at = [bisect_right(starts, int(self.frame_pts[number])) - 1 for number in numbers if starts]
         measured = [psnr_db for i in at if i >= 0 and (psnr_db := self.clips[i].psnr_db) is not None]
-        return notice(self.quality, fmean(measured) if measured else None)
+        return notice(self.quality, fmean(measured) if measured else None, self.look)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -169,8 +175,8 @@ def pick_frames(
 
 
 def decode_pictures(footage: Footage, numbers: NDArray[np.int64]) -> Iterator[Picture]:
-    """The pictures of ascending frame numbers, one after the other. Raises InputError for a video without pictures,
-    LatentError when latents are damaged.
+    """The pictures of ascending frame numbers, one after the other, as they are to be shown. Raises InputError for a
+    video without pictures, LatentError when latents are damaged.
     """
     codec, source = footage.source()
     following = iter(numbers.tolist())
@@ -179,7 +185,8 @@ def decode_pictures(footage: Footage, numbers: NDArray[np.int64]) -> Iterator[Pi
             continue
         frames = codec.decode(latents)
         for frame, number in zip(frames, islice(following, len(frames)), strict=True):
-            yield Picture(number, footage.time_s(number), display_image(frame, footage.display_aspect))
+            image = soften(display_image(frame, footage.display_aspect), footage.look)
+            yield Picture(number, footage.time_s(number), image)
 
 
 def display_image(frame: NDArray[np.uint8], display_aspect: Fraction) -> Image.Image:

@@ -9,6 +9,7 @@ from PIL import ImageFont
 from PIL.PngImagePlugin import PngInfo
 
 from vsearch._version import __version__
+from vsearch.config import AS_STORED, Look
 from vsearch.text import printable
 
 MARK = "reconstruction"
@@ -36,7 +37,7 @@ def shorten(text: str, font: Font, width: float) -> str:
     return _without_middle(text, keep)
 
 
-def notice(quality: str | None, psnr_db: float | None) -> str:
+def notice(quality: str | None, psnr_db: float | None, look: Look = AS_STORED) -> str:
     """What pictures say of themselves: that they are reconstructions, of which quality, and how true, where known.
 
     psnr_db: the mean over the frames that are shown of what was measured for their clips.
@@ -46,6 +47,9 @@ def notice(quality: str | None, psnr_db: float | None) -> str:
         parts.append(f"Stored in {quality} quality.")
     if psnr_db is not None:
         parts.append(f"PSNR {psnr_db:.1f} dB against the sampled frames (mean of the clips shown).")
+    softened = [word for word, done in (("blurred", look.blur), ("without colour", look.grey)) if done]
+    if softened:
+        parts.append(f"Shown {' and '.join(softened)}.")
     return " ".join(parts)
 
 

@@ -8,7 +8,9 @@ from typing import Annotated, Any
 import typer
 
 from vsearch.cli.context import (
+    BlurOption,
     DatabaseOption,
+    GreyOption,
     JsonOption,
     LibraryOption,
     VerboseOption,
@@ -33,6 +35,8 @@ def cluster(
     n: CountOption = None,
     json: JsonOption = False,
     report: ReportOption = None,
+    blur: BlurOption = False,
+    grey: GreyOption = False,
     library: LibraryOption = None,
     database: DatabaseOption = None,
     verbose: VerboseOption = False,
@@ -44,7 +48,7 @@ def cluster(
       vsearch cluster -n 12 --report groups.html      twelve groups, as a page of pictures
     """
     configure_logging(verbose)
-    with open_library(library, database) as opened:
+    with open_library(library, database, blur=blur, grey=grey) as opened:
         found = opened.cluster(n, report=report)
     if json:
         print_json(found)

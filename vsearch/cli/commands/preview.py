@@ -8,7 +8,9 @@ from typing import Annotated
 import typer
 
 from vsearch.cli.context import (
+    BlurOption,
     DatabaseOption,
+    GreyOption,
     LibraryOption,
     VerboseOption,
     configure_logging,
@@ -52,6 +54,8 @@ def preview(
     every: EveryOption = None,
     speed: SpeedOption = 4.0,
     animate: AnimateOption = False,
+    blur: BlurOption = False,
+    grey: GreyOption = False,
     library: LibraryOption = None,
     database: DatabaseOption = None,
     verbose: VerboseOption = False,
@@ -73,7 +77,7 @@ def preview(
         raise typer.BadParameter("name videos or clips, or --all (not both)")
     if (out is None) == (frames is None):
         raise typer.BadParameter("say where to: -o FILE, -o DIR/ or --frames DIR (one of them)")
-    with open_library(library, database) as opened, progress_shown() as progress:
+    with open_library(library, database, blur=blur, grey=grey) as opened, progress_shown() as progress:
         report = opened.preview(
             None if every_video else list(targets or []),
             Path(out) if out is not None else frames or Path(),

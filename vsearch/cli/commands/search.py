@@ -15,7 +15,9 @@ import typer
 
 from vsearch._version import __version__
 from vsearch.cli.context import (
+    BlurOption,
     DatabaseOption,
+    GreyOption,
     JsonOption,
     LibraryOption,
     VerboseOption,
@@ -170,6 +172,8 @@ def search(
     json: JsonOption = False,
     report: ReportOption = None,
     export: ExportOption = None,
+    blur: BlurOption = False,
+    grey: GreyOption = False,
     library: LibraryOption = None,
     database: DatabaseOption = None,
     verbose: VerboseOption = False,
@@ -230,7 +234,7 @@ def search(
         device=device,
     )
     failed = found = False
-    with open_library(library, database) as opened:
+    with open_library(library, database, blur=blur, grey=grey) as opened:
         for result in opened.search(asked, request, report=report, export=export):
             failed |= result.error is not None
             found |= bool(result.hits)
