@@ -556,6 +556,21 @@ class Library:
     def _sizes(self) -> dict[str, int]:
         return {f"bytes_{name}": _folder_bytes(self.folder / name) for name in ("models", "cache")}
 
+    def export(self, folder: PathLike, *, pictures: bool = True, paths: bool = True) -> dict[str, Any]:
+        """Copy the library as it is now into a folder that is not there yet, or empty; JSON-ready sums of the copy.
+
+        pictures: False leaves out the latents. paths: False leaves out where files lie (not their names) and what was
+        run. A copy that lacks either is another library, with a UUID of its own. Raises InputError for a folder that is
+        taken, StoreError.
+        """
+        from vsearch.db.copying import Extent
+        from vsearch.indexer.export import export_library
+
+        export_library(self._reading(), self._shelf, Path(folder), Extent(pictures, paths))
+        with Library.open(folder) as copy:
+            info = copy.info()
+        return {key: info[key] for key in ("format", "library", "uuid", "videos", "frames", "bytes_database")}
+
     def remove(self, videos: Sequence[str]) -> int:
         """Take videos out of the library, named as in `info`; how many. Originals are not touched.
 

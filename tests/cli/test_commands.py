@@ -124,6 +124,17 @@ def test_reembed_prints_one_object_and_changes_the_head(own_shelf: Path, tmp_pat
     assert on(own_shelf, "search", "v1", "-k", "1", "--json").json()["hits"][0]["video_id"] == 1
 
 
+def test_export_makes_a_library_that_is_searched(shelf: Path, tmp_path: Path) -> None:
+    outcome = on(shelf, "export", tmp_path / "copy", "--embeddings-only", "--no-paths", "--json")
+    assert outcome.status == 0
+    check(outcome.json(), "export")
+    found = vsearch("search", shelf / "videos" / "a.mp4", "--library", tmp_path / "copy", "-k", "1", "--json").json()
+    assert re.fullmatch(r"/exported/v[123]/a.mp4", found["hits"][0]["video"])
+    again = on(shelf, "export", tmp_path / "copy")
+    assert (again.status, "is there already" in again.err) == (1, True)
+    assert on(shelf, "export", tmp_path / "whole").out.startswith(f"{tmp_path}/whole: 3 videos, ")
+
+
 def test_search_prints_a_line_a_query(shelf: Path) -> None:
     a, b = shelf / "videos" / "a.mp4", shelf / "videos" / "b é.mp4"
     outcome = on(shelf, "search", a, b, "-k", "2", "--json")

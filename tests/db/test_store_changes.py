@@ -1,9 +1,12 @@
 """What an index needs to follow a library: generations, removals, blocks."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from tests.db.samples import HEAD, indexed, sighting
+from vsearch.db.copying import Extent
 from vsearch.db.store import Store
 from vsearch.errors import InputError
 from vsearch.records import EmbeddingBlock
@@ -140,3 +143,18 @@ def test_blocks_come_in_pages(store: Store, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(vsearch.db.store, "BLOCK_BATCH", 3)
     assert [one.video_id for one in store.embedding_blocks(HEAD)] == ids
     assert [one.video_id for one in store.embedding_blocks(HEAD, after=4)] == ids[4:]
+
+
+def test_a_copy_holds_the_same_rows_and_gives_out_higher_ids(store: Store, tmp_path: Path) -> None:
+    for number in range(3):
+        store.add_video(indexed(f"film {number}"), sighting(f"{number}.mp4".encode()))
+    store.remove_videos([3])
+    store.copy_to(tmp_path / "copy", Extent())
+    with Store.open(tmp_path / "copy", writable=True) as copy:
+        assert copy.meta() == store.meta()
+        for video_id in (1, 2):
+            assert copy.video(video_id).info == store.video(video_id).info
+            assert copy.chunks(video_id) == store.chunks(video_id)
+            assert copy.clips(video_id) == store.clips(video_id)
+        assert truth(copy) == truth(store)
+        assert copy.add_video(indexed("another"), sighting(b"another.mp4")) == 4

@@ -69,22 +69,27 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def opened(file: Path | BytesIO) -> Pixels:
+    with Image.open(file) as image:
+        return np.asarray(image.convert("RGB"))
+
+
 def sheet(library: Library, film: Path, out: Path) -> Iterator[Pixels]:
     library.preview(["v1"], out / "sheet.png", every_s=2)
-    yield np.asarray(Image.open(out / "sheet.png").convert("RGB"))[68:212, 20:276]
+    yield opened(out / "sheet.png")[68:212, 20:276]
 
 
 def frames(library: Library, film: Path, out: Path) -> Iterator[Pixels]:
     for path in library.preview(["v1"], out / "frames", form="frames").files:
-        yield np.asarray(Image.open(path).convert("RGB"))
+        yield opened(path)
 
 
 def animation(library: Library, film: Path, out: Path) -> Iterator[Pixels]:
     library.preview(["v1"], out / "moving.webp", form="animation")
-    moving = Image.open(out / "moving.webp")
-    for number in range(moving.n_frames):
-        moving.seek(number)
-        yield np.asarray(moving.convert("RGB"))[:128]  # above the caption and what it bleeds into
+    with Image.open(out / "moving.webp") as moving:
+        for number in range(moving.n_frames):
+            moving.seek(number)
+            yield np.asarray(moving.convert("RGB"))[:128]  # above the caption and what it bleeds into
 
 
 def movie(library: Library, film: Path, out: Path) -> Iterator[Pixels]:
@@ -108,7 +113,7 @@ def embedded(page: Path, *, at_least: int) -> Iterator[Pixels]:
     found = re.findall(r"data:image/webp;base64,([A-Za-z0-9+/=]+)", page.read_text())
     assert len(found) >= at_least
     for data in found:
-        yield np.asarray(Image.open(BytesIO(b64decode(data))).convert("RGB"))
+        yield opened(BytesIO(b64decode(data)))
 
 
 def steepest(pixels: Pixels) -> int:
@@ -143,7 +148,8 @@ def test_no_sharp_and_no_coloured_pixel_is_drawn(
 def test_softened_files_say_so(film: Path, tmp_path: Path) -> None:
     with Library.open(film / "library", look=Look(blur=True, grey=True)) as library:
         library.preview(["v1"], tmp_path / "sheet.png")
-    assert "Shown blurred and without colour." in Image.open(tmp_path / "sheet.png").info["Description"]
+    with Image.open(tmp_path / "sheet.png") as drawn:
+        assert "Shown blurred and without colour." in drawn.info["Description"]
 
 
 def test_pictures_are_decoded_in_one_place_only() -> None:

@@ -7,7 +7,7 @@ import sys
 import typer
 
 from vsearch.cli import context
-from vsearch.cli.commands import cluster, demo, index, info, listing, preview, reembed, remove, search, train
+from vsearch.cli.commands import cluster, demo, export, index, info, listing, preview, reembed, remove, search, train
 
 app = typer.Typer(
     name="vsearch",
@@ -25,6 +25,7 @@ app.command("preview")(preview.preview)
 app.command("cluster")(cluster.cluster)
 app.command("list")(listing.listing)
 app.command("info")(info.info)
+app.command("export")(export.export)
 app.command("reembed")(reembed.reembed)
 app.command("remove")(remove.remove)
 app.add_typer(train.app, name="train")

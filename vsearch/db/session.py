@@ -85,6 +85,14 @@ class Database(ABC):
         """The transaction in which the schema may be changed."""
 
     @abstractmethod
+    def highest_ids(self, connection: Connection) -> dict[str, int]:
+        """The highest id that each table ever gave out; tables that gave none out may be missing."""
+
+    @abstractmethod
+    def raise_highest_ids(self, connection: Connection, highest: dict[str, int]) -> None:
+        """Let tables give out higher ids only."""
+
+    @abstractmethod
     def size_bytes(self) -> int:
         """What the tables take on disk."""
 
@@ -205,6 +213,12 @@ class SqliteDatabase(Database):
         if self._writer is None:
             raise StoreError(f"{self.name} was opened for reading only")
         return self._writer
+
+    def highest_ids(self, connection: Connection) -> dict[str, int]:
+        return _highest_ids(connection)
+
+    def raise_highest_ids(self, connection: Connection, highest: dict[str, int]) -> None:
+        _restore_highest_ids(connection, highest)
 
     def size_bytes(self) -> int:
         with self.read() as connection:
@@ -341,6 +355,27 @@ class PostgresDatabase(Database):
     def migration(self) -> Iterator[Connection]:
         with self.write() as connection:
             yield connection
+
+    def highest_ids(self, connection: Connection) -> dict[str, int]:
+        highest = {}
+        for name, sequence in self._sequences(connection):
+            row = connection.exec_driver_sql(f"SELECT last_value, is_called FROM {sequence}").one()
+            highest[name] = row.last_value if row.is_called else 0
+        return highest
+
+    def raise_highest_ids(self, connection: Connection, highest: dict[str, int]) -> None:
+        for name, sequence in self._sequences(connection):
+            if highest.get(name, 0) > 0:
+                values = {"sequence": sequence, "last": highest[name]}
+                connection.execute(text("SELECT setval(CAST(:sequence AS regclass), :last)"), values)
+
+    @staticmethod
+    def _sequences(connection: Connection) -> Iterator[tuple[str, str]]:
+        """Each table that gives out ids, and the sequence that they come from."""
+        for name, table in Base.metadata.tables.items():
+            if "id" in table.c and table.c["id"].identity is not None:
+                found = connection.scalar(text("SELECT pg_get_serial_sequence(:name, 'id')"), {"name": name})
+                yield name, str(found)
 
     def size_bytes(self) -> int:
         with self.read() as connection:

@@ -16,7 +16,8 @@ from sqlalchemy import Connection, Select, and_, case, delete, func, insert, sel
 from sqlalchemy.orm import InstrumentedAttribute
 
 from vsearch._version import __version__
-from vsearch.db import embeddings, naming, rows, writing
+from vsearch.db import copying, embeddings, naming, rows, writing
+from vsearch.db.copying import Extent
 from vsearch.db.filters import conditions
 from vsearch.db.records import (
     LIST_STATES,
@@ -79,6 +80,7 @@ class Store:
         """For `open`. `found`: the version of the tables that are there."""
         self._database = database
         self.needs_migration = found < schema.version  # a reader of an older schema; never True for a writer
+        self._version = found
         self._video_columns = columns_of(Video, found)
 
     # ------------------------------------------------------------------------------------------------------- opening
@@ -130,6 +132,16 @@ class Store:
         return tuple(self._database.notices)
 
     # ---------------------------------------------------------------------------------------- the library as a whole
+
+    def copy_to(self, folder: Path, extent: Extent) -> None:
+        """Make a library in `folder` with what this one holds at this moment, or a part of it, whatever another process
+        writes meanwhile. Ids stay; those of what was removed are not used again either.
+        """
+        with Store.open(folder, writable=True, create=True) as copy, self._database.read() as source:
+            copying.copy_tables(source, copy._database, extent, version=self._version)
+            highest = self._database.highest_ids(source)
+            with copy._database.write() as target:
+                copy._database.raise_highest_ids(target, highest)
 
     def meta(self) -> MetaRecord:
         """Identity, format version, generation, tombstones, active models: as of now, not as of `open`."""
