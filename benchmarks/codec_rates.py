@@ -16,7 +16,7 @@ from benchmarks.footage import Footage
 from benchmarks.report import say
 from benchmarks.score_rates import Point, score_point
 from vsearch.db.times import encode_times
-from vsearch.extract import low_information
+from vsearch.information import low_information
 from vsearch.models.base import LatentCodec
 from vsearch.records import CHUNK_FRAMES, Latents
 

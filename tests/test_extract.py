@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tests import archives, videos
 from vsearch.config import IndexConfig, ReadConfig
 from vsearch.errors import MediaError, NoVideoError
-from vsearch.extract import BLOCK_FRAMES, embed_file, encode_frames, extract, extract_stream, low_information, quantise
+from vsearch.extract import BLOCK_FRAMES, embed_file, encode_frames, extract, extract_stream, quantise
 from vsearch.media.isolated import DecodeProcess
 from vsearch.models import load_codec, load_head
 from vsearch.models.base import EmbeddingHead, LatentCodec
@@ -173,30 +173,6 @@ def test_frames_come_in_groups_of_32_however_they_were_batched(film: Path, decod
     groups = list(encode_frames(in_memory(film, decoder, frames, batch=9), codec, head))
     assert [len(group.latents) for group in groups] == [32, 3]
     assert [len(group.vectors) for group in groups] == [32, 3]
-
-
-@pytest.mark.parametrize(
-    ("name", "picture", "expected"),
-    [
-        ("black", np.zeros((3, 144, 256), np.uint8), True),
-        ("a plain colour", np.full((3, 144, 256), [[[200]], [[30]], [[90]]], np.uint8), True),
-        (
-            "black with grain",
-            np.random.default_rng(0).normal(20, 12, (3, 144, 256)).clip(0, 255).astype(np.uint8),
-            True,
-        ),
-        ("a scene", videos.texture(3), False),
-        ("a dark scene", (videos.texture(3) // 4).astype(np.uint8), False),
-    ],
-)
-def test_black_and_flat_frames_are_marked(name: str, picture: NDArray[np.uint8], expected: bool) -> None:
-    assert low_information(picture[None])[0] == expected, name
-
-
-def test_white_lettering_on_black_is_information() -> None:
-    credits = np.zeros((1, 3, 144, 256), np.uint8)
-    credits[:, :, 60:70, 80:120:4] = 255
-    assert not low_information(credits)[0]
 
 
 def test_quantised_vectors_keep_their_direction() -> None:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from vsearch.bitstream import VERSION
 from vsearch.config import IndexConfig, ReadConfig
 from vsearch.errors import InputError, MediaError, NoVideoError
+from vsearch.information import low_information
 from vsearch.media.isolated import DecodeProcess
 from vsearch.media.sampling import clips_of_shots
 from vsearch.media.shots import SHOT_DETECTOR
@@ -40,11 +41,6 @@ from vsearch.records import (
 )
 
 BLOCK_FRAMES = 4096
-
-# A frame whose luma, averaged over 8x8 blocks, spreads by less than this (standard deviation, of 255 levels) shows
-# nothing by which it could be told from another: black, white, a plain colour, fog. Averaging first keeps film grain
-# and coding noise from passing for content. White lettering on 1% of a black frame spreads by about 10.
-FLAT_SPREAD = 5.0
 
 
 class FrameStream(Protocol):
@@ -205,15 +201,6 @@ def chosen_level(codec: LatentCodec, config: IndexConfig) -> int:
 def compare(encoded: EncodedFrames, codec: LatentCodec) -> Fidelity:
     """What the latents will show, beside the frames that they were made of."""
     return Fidelity(*compare_frames(encoded.frames, codec.decode(encoded.latents)))
-
-
-def low_information(frames: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """(T,) bool: which of the frames (T, 3, H, W) uint8 RGB are black or flat (see `FLAT_SPREAD`)."""
-    t, _, height, width = frames.shape
-    luma = np.einsum("tchw,c->thw", frames.astype(np.float32), np.array([0.299, 0.587, 0.114], dtype=np.float32))
-    blocks = luma.reshape(t, height // 8, 8, width // 8, 8).mean(axis=(2, 4))
-    flat: NDArray[np.bool_] = blocks.std(axis=(1, 2)) < FLAT_SPREAD
-    return flat
 
 
 def quantise(vectors: NDArray[np.float32]) -> tuple[NDArray[np.int8], float]:
