@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from vsearch.config import ReadConfig
 from vsearch.db.records import Timeline
 from vsearch.errors import InputError
-from vsearch.extract import EmbeddedFile, EncodedFrames, embed_file, low_information, pack_chunk
+from vsearch.extract import EmbeddedFile, EncodedFrames, embed_file, pack_chunk
+from vsearch.information import low_information
 from vsearch.media.isolated import DecodeProcess
 from vsearch.media.sampling import framing
 from vsearch.models.base import EmbeddingHead, LatentCodec
