@@ -13,7 +13,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, Select, and_, case, delete, func, insert, select, update
-from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy.orm import InstrumentedAttribute, aliased
 
 from vsearch._version import __version__
 from vsearch.db import copying, embeddings, naming, rows, writing
@@ -48,6 +48,7 @@ from vsearch.db.tables import (
     FilePath,
     Meta,
     Model,
+    NotSame,
     Removal,
     Run,
     Schema,
@@ -63,6 +64,7 @@ from vsearch.request import VideoFilter
 BATCH = 500  # rows a query: few enough for every database's limit on parameters and for memory
 BLOCK_BATCH = 64  # embedding blocks of up to a megabyte
 CANDIDATES = 10
+NOT_SAME_SINCE = 3  # schema version that brought the table
 
 
 class Store:
@@ -669,6 +671,39 @@ class Store:
         """
         with self._database.write() as connection:
             embeddings.switch(connection, head_id, leaving_out)
+
+    # ------------------------------------------------------------------------------------------ what is not the same
+
+    def mark_not_same(self, first: int, second: int) -> bool:
+        """A person says that these two videos are not the same; whether that is new. Raises InputError for an unknown
+        video, and for one and the same.
+        """
+        with self._database.write() as connection:
+            key = writing.not_same_key(connection, first, second)
+            if connection.execute(select(NotSame.marked_at).filter_by(**key)).first() is not None:
+                return False
+            connection.execute(insert(NotSame).values(**key, marked_at=writing.now()))
+            return True
+
+    def unmark_not_same(self, first: int, second: int) -> bool:
+        """The mark is taken back; whether there was one. Raises InputError as `mark_not_same`."""
+        with self._database.write() as connection:
+            key = writing.not_same_key(connection, first, second)
+            return bool(connection.execute(delete(NotSame).filter_by(**key)).rowcount)
+
+    def not_same(self) -> list[tuple[int, int]]:
+        """The marked pairs of which both videos are in the library, ids ascending, in order."""
+        if self._version < NOT_SAME_SINCE:
+            return []
+        one, other = aliased(Video), aliased(Video)
+        query = (
+            select(one.id, other.id)
+            .join_from(NotSame, one, one.full_hash == NotSame.first_hash)
+            .join(other, other.full_hash == NotSame.second_hash)
+        )
+        with self._database.read() as connection:
+            pairs = [(int(row[0]), int(row[1])) for row in connection.execute(query)]
+        return sorted((min(pair), max(pair)) for pair in pairs)
 
     # ----------------------------------------------------------------------------------- keeping an index up to date
 

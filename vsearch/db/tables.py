@@ -46,7 +46,7 @@ class Schema:
     scripts: tuple[Path, ...]
 
 
-SCHEMA = Schema(version=2, oldest_readable=1, scripts=(Path(__file__).parent / "migrations" / "versions",))
+SCHEMA = Schema(version=3, oldest_readable=1, scripts=(Path(__file__).parent / "migrations" / "versions",))
 
 NAMING_CONVENTION = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -382,3 +382,17 @@ class Removal(Base):
     generation: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     video_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     n_frames: Mapped[int] = mapped_column(Integer)
+
+
+class NotSame(Base):
+    """Two contents (`Video.full_hash`, in order) that a person marked as not the same; since schema 3.
+
+    They need not be in the library: a video that is indexed again after it was removed keeps its marks.
+    """
+
+    __tablename__ = "not_same"
+    __table_args__ = (CheckConstraint("first_hash < second_hash", name="ordered"), KEYED)
+
+    first_hash: Mapped[bytes] = mapped_column(primary_key=True)
+    second_hash: Mapped[bytes] = mapped_column(primary_key=True)
+    marked_at: Mapped[int]

@@ -132,6 +132,14 @@ def _note_removals(connection: Connection, video_ids: Iterable[int], generation:
         connection.execute(insert(Removal).values(generation=generation, video_id=video_id, n_frames=n_frames))
 
 
+def not_same_key(connection: Connection, first: int, second: int) -> dict[str, bytes]:
+    """How a pair of videos is known in `NotSame`, whatever their order."""
+    if first == second:
+        raise InputError(f"v{first} is one video: name two")
+    hashes = sorted(require_video(connection, video_id) for video_id in (first, second))
+    return {"first_hash": hashes[0], "second_hash": hashes[1]}
+
+
 # ------------------------------------------------------------------------------------------------------------- paths
 
 
