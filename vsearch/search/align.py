@@ -512,13 +512,18 @@ def _score(pair: _Pair, similarity: float, query_frames: int, video_frames: int)
 
     n frames of the video support n - 1/2 intervals: one picture in common, however long it is shown, is little.
     """
-    query, video, half = pair.query, pair.video, pair.settings.half_support_s
+    query, video = pair.query, pair.video
     asked_s = float((pair.weights > 0).sum()) * query.interval_s
     spare_s = min(video.interval_s, asked_s) / 2
     possible_s = asked_s - spare_s
     support_s = min(query_frames * query.interval_s, video_frames * video.interval_s - spare_s, possible_s)
-    share = support_s / (support_s + half) / (possible_s / (possible_s + half))
+    share = support_share(np.array(support_s), np.array(possible_s), pair.settings.half_support_s)
     return float(np.clip(similarity * share, 0.0, 1.0))
+
+
+def support_share(support_s: Floats, possible_s: Floats, half_support_s: float) -> Floats:
+    """What is left of a score when so many seconds support it, of those that could: in (0, 1], grows with support."""
+    return np.asarray(support_s / (support_s + half_support_s) / (possible_s / (possible_s + half_support_s)))
 
 
 def _segment_in_picture(pair: _Pair) -> Segment | None:

@@ -51,6 +51,17 @@ class Track:
         """(n,) int64 public frame ids."""
         return np.asarray(self.video_id << FRAME_NUMBER_BITS | self.numbers)
 
+    def only(self, keep: NDArray[np.bool_]) -> Track:
+        """The same video with some of its frames alone. keep: (n,) bool."""
+        return Track(
+            video_id=self.video_id,
+            numbers=self.numbers[keep],
+            vectors=self.vectors[keep],
+            times_s=self.times_s[keep],
+            ends_s=self.ends_s[keep],
+            duration_s=self.duration_s,
+        )
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Gallery:
