@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from fractions import Fraction
 from statistics import fmean
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vsearch.config import EFFORTS, QUALITIES
 from vsearch.db.records import (
@@ -24,7 +24,13 @@ from vsearch.db.records import (
 from vsearch.metrics import percentile
 from vsearch.records import Shot, display_path, path_b64, seconds
 
+if TYPE_CHECKING:
+    from vsearch.comparing import Comparison, DuplicateGroup
+    from vsearch.search.duplicates import SharedPair, SharedRange
+    from vsearch.search.recurring import Material
+
 FORMAT = 1
+SCORE_KIND = "uncalibrated"
 
 
 def named(key: str, path: bytes) -> dict[str, str]:
@@ -205,6 +211,98 @@ def grouped_clip(
         **named("video", paths[record.video_id][0].absolute),
         "start_seconds": seconds(clip.start_pts, timeline.start_pts, timeline.time_base),
         "end_seconds": seconds(clip.end_pts, timeline.start_pts, timeline.time_base),
+    }
+
+
+def duplicates(found: Comparison) -> dict[str, Any]:
+    """The groups of a library's duplicates, largest first."""
+    return {
+        "format": FORMAT,
+        "videos": found.compared,
+        "threshold": found.threshold,
+        "score_kind": SCORE_KIND,
+        "not_same": found.not_same,
+        "recurring": len(found.materials),
+        "groups": [_duplicate_group(number, group) for number, group in enumerate(found.groups, 1)],
+    }
+
+
+def _duplicate_group(number: int, group: DuplicateGroup) -> dict[str, Any]:
+    best, *others = group.videos
+    return {
+        "group": number,
+        "size": len(group.videos),
+        "best": best.id,
+        "reason": group.reason,
+        "videos": [_copy(video) for video in (best, *others)],
+        "pairs": [_pair(pair) for pair in group.pairs],
+    }
+
+
+def _copy(video: VideoRecord) -> dict[str, Any]:
+    first = video.paths[0] if video.paths else None
+    return {
+        "video_id": video.id,
+        **(named("video", first.absolute) if first else {"video": None}),
+        "volume": first.sighting.volume_label if first else None,
+        "online": video.online,
+        "state": video.state,
+        "duration_seconds": video.duration_s,
+        "width": video.info.width,
+        "height": video.info.height,
+        "size_bytes": video.identity.size_bytes,
+        "recorded_at": video.info.facts.recorded_at,
+    }
+
+
+def _pair(pair: SharedPair) -> dict[str, Any]:
+    return {
+        "a": pair.a,
+        "b": pair.b,
+        "relation": pair.relation,
+        "contained": pair.inner,
+        "similarity": min(1.0, pair.similarity),
+        "score": pair.score,
+        "score_kind": SCORE_KIND,
+        "coverage_a": pair.coverage_a,
+        "coverage_b": pair.coverage_b,
+        "ranges": [_shared_range(one) for one in pair.ranges],
+    }
+
+
+def _shared_range(one: SharedRange) -> dict[str, Any]:
+    return {
+        "a_start_seconds": one.a_start_s,
+        "a_end_seconds": one.a_end_s,
+        "b_start_seconds": one.b_start_s,
+        "b_end_seconds": one.b_end_s,
+        "rate": one.rate,
+        "similarity": min(1.0, one.similarity),
+        "score": one.score,
+    }
+
+
+def recurring(found: Comparison, paths: Mapping[int, Sequence[PathRecord]], *, least_videos: int) -> dict[str, Any]:
+    """What recurs in a library, with every place where it is."""
+    materials = [_material(number, one, paths) for number, one in enumerate(found.materials, 1)]
+    return {"format": FORMAT, "videos": found.compared, "least_videos": least_videos, "materials": materials}
+
+
+def _material(number: int, material: Material, paths: Mapping[int, Sequence[PathRecord]]) -> dict[str, Any]:
+    there = [one for one in material.occurrences if paths.get(one.video_id)]  # one may have been removed since
+    return {
+        "material": number,
+        "videos": material.videos,
+        "length_seconds": material.length_s,
+        "occurrences": [
+            {
+                "video_id": one.video_id,
+                **named("video", paths[one.video_id][0].absolute),
+                "start_seconds": one.start_s,
+                "end_seconds": one.end_s,
+            }
+            for one in there
+        ],
     }
 
 

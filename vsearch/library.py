@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 
 from vsearch import forms
 from vsearch._version import __version__
+from vsearch.comparing import compare, recur, write_duplicates_page, write_recurring_page
 from vsearch.config import AS_STORED, IndexConfig, Look, default_library
 from vsearch.db.records import ClipRecord, MetaRecord, ModelRecord, RunRecord, VideoRecord
 from vsearch.db.store import Store
@@ -48,7 +49,7 @@ from vsearch.progress import Progress, SilentProgress
 from vsearch.records import CodedChunk, display_path, seconds
 from vsearch.render.exports import check_export, write_export
 from vsearch.render.timelines import Finds, Source, source_of
-from vsearch.request import SearchRequest
+from vsearch.request import RECURRING_VIDEOS, SearchRequest
 from vsearch.searching import Query, SearchResult, search_session
 
 if TYPE_CHECKING:
@@ -496,6 +497,50 @@ class Library:
             for number, clips in enumerate(groups, 1)
         ]
         write_cluster_report(report, drawn, library=str(self.folder))
+
+    def duplicates(
+        self, threshold: float | None = None, *, recurring: int = RECURRING_VIDEOS, report: Path | None = None
+    ) -> dict[str, Any]:
+        """Videos that share material, in groups, with the ranges and the best copy of each; JSON-ready.
+
+        threshold: the score from which on a range counts (None: measured for the head). recurring: what so many videos
+        show makes no duplicates (0: everything does). report: an HTML page with pictures of the pairs. Raises
+        InputError.
+        """
+        found = compare(self._reading(), self._shelf, threshold=threshold, least_videos=recurring)
+        if report is not None:
+            footage = lru_cache(FOOTAGE_KEPT)(self._footage_or_none)
+            write_duplicates_page(report, found, footage, library=str(self.folder))
+        return forms.duplicates(found)
+
+    def recurring(self, videos: int = RECURRING_VIDEOS, *, report: Path | None = None) -> dict[str, Any]:
+        """Ranges that at least so many videos show: titles, idents, adverts; JSON-ready.
+
+        report: an HTML page with pictures of them. Raises InputError.
+        """
+        if videos < 2:
+            raise InputError(f"material recurs in 2 videos or more, not in {videos}")
+        store = self._reading()
+        found = recur(store, self._shelf, least_videos=videos)
+        if report is not None:
+            footage = lru_cache(FOOTAGE_KEPT)(self._footage_or_none)
+            write_recurring_page(report, found, footage, library=str(self.folder))
+        there = {one.video_id for material in found.materials for one in material.occurrences}
+        return forms.recurring(found, store.paths(sorted(there)), least_videos=videos)
+
+    def mark_not_same(self, first: str, second: str) -> bool:
+        """Two videos, named as in `info`, are not the same, whatever they look like; whether that is new.
+
+        Their pair is left out of `duplicates` from then on, also after they were indexed again. Raises InputError,
+        AmbiguousError.
+        """
+        with self._writing() as store:
+            return store.mark_not_same(store.resolve(first), store.resolve(second))
+
+    def unmark_not_same(self, first: str, second: str) -> bool:
+        """The opposite; whether they were marked."""
+        with self._writing() as store:
+            return store.unmark_not_same(store.resolve(first), store.resolve(second))
 
     # ------------------------------------------------------------------------------------------------ what there is
 

@@ -12,6 +12,7 @@ from vsearch.errors import InputError
 HITS = 10  # what a person looks through
 THRESHOLDS = ("duplicate", "similar", "any")  # by falling probability, as a head's calibration sets them
 GROUPS = ("video", "clip", "shot")
+RECURRING_VIDEOS = 20  # that show the same, before it counts as a title or an advert
 
 Limits = tuple[float | None, float | None]  # at least, at most
 ANY: Limits = (None, None)

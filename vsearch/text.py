@@ -48,6 +48,13 @@ def counted(n: int, one: str, many: str | None = None) -> str:
     return f"{n:,} {one if n == 1 else many or one + 's'}"
 
 
+def said(a: int, b: int, inner: int | None, relation: str) -> str:
+    """How two videos are related: v1 and v2 are the same, v1 is contained in v2, v1 and v2 overlap."""
+    if inner is not None:
+        return f"v{inner} is contained in v{a if inner == b else b}"
+    return f"v{a} and v{b} {'are the same' if relation == 'same' else 'overlap'}"
+
+
 def printable(text: str) -> str:
     """One line that shows what it is and that no terminal obeys: control and direction characters become a mark."""
     return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from tests import videos
-from tests.archives import SMALL, make_video
+from tests.archives import SMALL, make_video, open_tiny
 from tests.cli.runner import Outcome, vsearch
 from tests.cli.schemas import check, documented_schemas
 from tests.tiny_models import write_tiny_models
@@ -435,6 +435,66 @@ def test_looking_needs_no_original(shelf: Path, own_shelf: Path, tmp_path: Path)
     (line,) = on(own_shelf, "search", query, "--json", "-k", "1").lines()
     assert line["hits"][0]["video"] == str(shelf / "videos" / "a.mp4")
     assert on(own_shelf, "preview", "v1", "-o", tmp_path / "a.png").status == 0
+
+
+def test_duplicates_names_the_best_copy_and_its_parts(own_shelf: Path, shelf: Path) -> None:
+    make_video(own_shelf / "new" / "excerpt.mp4", 1, shots=1)  # the second half of a.mp4
+    on(own_shelf, "index", own_shelf / "new")
+    outcome = on(own_shelf, "duplicates", "--json", "--report", own_shelf / "copies.html", "--threshold", "0.9")
+    assert outcome.status == 0, outcome.err
+    found = outcome.json()
+    check(found, "duplicates")
+    (group,) = found["groups"]
+    assert [Path(video["video"]).name for video in group["videos"]] == ["a.mp4", "excerpt.mp4"]
+    assert group["reason"] == "not a part of another one"
+    (pair,) = group["pairs"]
+    whole = group["best"]
+    assert (pair["a"], pair["b"], pair["relation"], pair["contained"]) == (whole, 4, "contained", 4)
+    assert (pair["ranges"][0]["a_start_seconds"], pair["ranges"][0]["a_end_seconds"]) == pytest.approx((2, 4), abs=0.5)
+    page = (own_shelf / "copies.html").read_text("utf-8")
+    assert page.count("data:image/") >= 2
+    assert f"v4 is contained in v{whole}" in page
+    told = on(own_shelf, "duplicates", "--threshold", "0.9").out
+    assert f"best is v{whole}: not a part of another one" in told
+    assert f"v4 is contained in v{whole}" in told
+
+
+def test_duplicates_remembers_what_a_person_told_apart(own_shelf: Path) -> None:
+    make_video(own_shelf / "new" / "excerpt.mp4", 1, shots=1)
+    on(own_shelf, "index", own_shelf / "new")
+    whole = f"v{on(own_shelf, 'info', 'a.mp4', '--json').json()['video_id']}"
+    ask = ("duplicates", "--threshold", "0.9")
+    marked = on(own_shelf, "duplicates", "--not-same", "excerpt.mp4", whole, "--json").json()
+    check(marked, "not-same")
+    assert (marked["not_same"], marked["changed"]) == (True, True)
+    assert on(own_shelf, *ask).out == "no duplicates\n"
+    assert on(own_shelf, "duplicates", "--not-same", whole, "v4").err == f"{whole} and v4 are not the same, as before\n"
+    on(own_shelf, "remove", "v4")
+    on(own_shelf, "index", own_shelf / "new")
+    assert on(own_shelf, *ask, "--json").json()["not_same"] == 1
+    assert on(own_shelf, "duplicates", "--same", whole, "v5").err == f"{whole} and v5 may be the same\n"
+    assert f"v5 is contained in {whole}" in on(own_shelf, *ask).out
+    assert on(own_shelf, "duplicates", "--not-same", whole, whole).status == 1
+    assert on(own_shelf, "duplicates", "--not-same", whole, "v5", "--same", whole, "v5").status == 2
+
+
+def test_recurring_lists_what_many_videos_show(tmp_path: Path) -> None:
+    (tmp_path / "videos").mkdir()
+    for number, (before, after) in enumerate([(200, 215), (220, 230), (235, 245), (265, 285)]):
+        shots = [(before, 30), (90, 20), (after, 30)]
+        videos.cuts_video(tmp_path / "videos" / f"{number}.mp4", shots, fps=10, size=SMALL)
+    with open_tiny(tmp_path / "library") as library:
+        library.index([tmp_path / "videos"])
+    outcome = on(tmp_path, "recurring", "--recurring", "4", "--json", "--report", tmp_path / "page.html")
+    assert outcome.status == 0, outcome.err
+    check(outcome.json(), "recurring")
+    (ident,) = outcome.json()["materials"]
+    assert ident["videos"] == 4
+    assert [one["start_seconds"] for one in ident["occurrences"]] == pytest.approx([3.0] * 4, abs=0.6)
+    assert (tmp_path / "page.html").read_text("utf-8").count("data:image/") >= 4
+    assert on(tmp_path, "recurring", "--recurring", "4").out.startswith("1: ")
+    assert on(tmp_path, "recurring").out == "nothing recurs in 20 videos or more\n"
+    assert on(tmp_path, "duplicates", "--recurring", "4").out.startswith("no duplicates\nleft out: 1 recurring range")
 
 
 def test_every_documented_schema_is_tested() -> None:

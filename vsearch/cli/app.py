@@ -7,7 +7,20 @@ import sys
 import typer
 
 from vsearch.cli import context
-from vsearch.cli.commands import cluster, demo, export, index, info, listing, preview, reembed, remove, search, train
+from vsearch.cli.commands import (
+    cluster,
+    demo,
+    duplicates,
+    export,
+    index,
+    info,
+    listing,
+    preview,
+    reembed,
+    remove,
+    search,
+    train,
+)
 
 app = typer.Typer(
     name="vsearch",
@@ -23,6 +36,8 @@ app.command("index")(index.index)
 app.command("search")(search.search)
 app.command("preview")(preview.preview)
 app.command("cluster")(cluster.cluster)
+app.command("duplicates")(duplicates.duplicates)
+app.command("recurring")(duplicates.recurring)
 app.command("list")(listing.listing)
 app.command("info")(info.info)
 app.command("export")(export.export)

@@ -28,6 +28,7 @@ from vsearch.text import clock, counted, printable
 PAIRS = 6  # pictures shown for one hit
 CLIPS_DRAWN = 12  # most central clips drawn of a group
 PICTURES_PER_CLIP = 3
+PAIRS_DRAWN = 12  # of a group of duplicates
 THUMBNAIL_PX = 224  # longer side
 
 
@@ -51,6 +52,43 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
+class Copy:
+    """A line for a video of a group of duplicates. reason: why it is the best copy; None for the others."""
+
+    label: str
+    name: str
+    facts: str
+    online: bool
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shared:
+    """Two videos that share material. says: how; ranges: (start, end of a, start, end of b), best first, in seconds.
+
+    Without footage of one, nothing is drawn.
+    """
+
+    a: str
+    b: str
+    says: str
+    score: float
+    ranges: Sequence[tuple[float, float, float, float]]
+    footage_a: Footage | None
+    footage_b: Footage | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CopyGroup:
+    """A group of duplicates, best copy first. `more`: pairs that are not among those to draw."""
+
+    number: int
+    copies: Sequence[Copy]
+    shared: Sequence[Shared]
+    more: int
+
+
+@dataclass(frozen=True, slots=True)
 class SheetEntry:
     """A line of an index page: the sheet's file beside the page, or None and why there is none."""
 
@@ -69,11 +107,23 @@ def write_search_report(path: Path, answers: Sequence[Answer], *, library: str =
     _render(path, "search.html", title="Search", summary=summary, library=library, answers=page)
 
 
-def write_cluster_report(path: Path, groups: Sequence[Group], *, library: str = "") -> None:
+def write_cluster_report(
+    path: Path, groups: Sequence[Group], *, title: str = "Groups of clips", library: str = ""
+) -> None:
     """Every group with pictures of its most central clips. Raises InputError when unwritable."""
     summary = f"{counted(len(groups), 'group')} of {counted(sum(group.size for group in groups), 'clip')}"
     page = [_group(group) for group in groups]
-    _render(path, "clusters.html", title="Groups of clips", summary=summary, library=library, groups=page)
+    _render(path, "clusters.html", title=title, summary=summary, library=library, groups=page)
+
+
+def write_duplicates_report(path: Path, groups: Sequence[CopyGroup], *, library: str = "") -> None:
+    """Every group with its copies, and frames of its pairs, one above the other. Raises InputError when unwritable."""
+    summary = f"{counted(len(groups), 'group')} of {counted(sum(len(group.copies) for group in groups), 'video')}"
+    page = [
+        {"number": group.number, "copies": group.copies, "more": group.more, "pairs": list(map(_shared, group.shared))}
+        for group in groups
+    ]
+    _render(path, "duplicates.html", title="Duplicates", summary=summary, library=library, groups=page)
 
 
 def write_sheet_index(path: Path, entries: Sequence[SheetEntry]) -> None:
@@ -144,6 +194,39 @@ def _nearest(footage: Footage, times: Sequence[float]) -> list[Picture]:
     numbers = np.unique(np.array(nearest, np.int64))
     pictures = {picture.number: picture for picture in decode_pictures(footage, numbers)}
     return [pictures[number] for number in nearest]
+
+
+def _shared(pair: Shared) -> dict[str, Any]:
+    pictures: list[dict[str, Any]] = []
+    problem = None
+    if pair.footage_a is None or pair.footage_b is None:
+        problem = "no pictures of one of them are stored"
+    else:
+        try:
+            pictures = _side_by_side(pair.footage_a, pair.footage_b, pair.ranges[0])
+        except LatentError as error:
+            problem = str(error)
+    return {
+        "a": pair.a,
+        "b": pair.b,
+        "says": pair.says,
+        "score": pair.score,
+        "ranges": pair.ranges,
+        "pictures": pictures,
+        "problem": problem,
+    }
+
+
+def _side_by_side(a: Footage, b: Footage, ranges: tuple[float, float, float, float]) -> list[dict[str, Any]]:
+    """Frames of b's range, evenly spread, each with the frame of a nearest to the matching moment."""
+    a_start, a_end, b_start, b_end = ranges
+    pictures = list(decode_pictures(b, pick_frames(b, start_s=b_start, end_s=b_end, at_most=PAIRS)))
+    rate = (a_end - a_start) / max(b_end - b_start, 1e-9)
+    times = [a_start + (picture.time_s - b_start) * rate for picture in pictures]
+    return [
+        {"a": _thumbnail(mine), "b": _thumbnail(theirs)}
+        for mine, theirs in zip(_nearest(a, times), pictures, strict=True)
+    ]
 
 
 def _group(group: Group) -> dict[str, Any]:
