@@ -10,6 +10,7 @@ from benchmarks.report import BenchmarkError
 from vsearch.errors import VsearchError
 
 PROGRAMS = {
+    "duplicates": "benchmarks.bench_duplicates:main",
     "excerpts": "benchmarks.bench_excerpts:main",
     "previews": "benchmarks.bench_previews:main",
     "rate_distortion": "benchmarks.bench_rate_distortion:main",
