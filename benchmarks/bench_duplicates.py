@@ -25,7 +25,7 @@ from benchmarks.score_duplicates import Known, PairScore, score_pairs
 from vsearch.config import IndexConfig
 from vsearch.db.store import Store
 from vsearch.library import Library
-from vsearch.search.duplicates import find_duplicates
+from vsearch.search.duplicates import Bar, find_duplicates
 from vsearch.search.gallery import Gallery
 
 NAME = "duplicates"
@@ -134,7 +134,7 @@ def measure_cost(tracks: Sequence[Vectors], frames: int, *, seed: int) -> dict[s
     library = mixed_library(tracks, frames, seed=seed)
     gallery = Gallery(library, HEAD)
     began, began_cpu = time.perf_counter(), time.process_time()
-    found = find_duplicates(gallery, threshold=0.6, recurring=20)
+    found = find_duplicates(gallery, Bar(floor=0.6, threshold=0.6), recurring=20)
     elapsed_s, cpu_s = time.perf_counter() - began, time.process_time() - began_cpu
     given = {(pair.a, pair.b) for pair in found.pairs}
     return {

@@ -74,8 +74,8 @@ def mixed_library(tracks: Sequence[Vectors], frames: int, *, seed: int) -> Mixed
 
 def _mixture(tracks: Sequence[Vectors], rng: np.random.Generator) -> Vectors:
     """One whole video, and as much of others from anywhere in them, over again where they are shorter."""
-    first, *others = (tracks[number] for number in rng.choice(len(tracks), MIXED, replace=False))
-    mixed = first.copy()
+    first, *others = (tracks[int(number)] for number in rng.choice(len(tracks), MIXED, replace=False))
+    mixed: Vectors = first.copy()
     for other in others:
         mixed += np.take(other, np.arange(len(first)) + int(rng.integers(len(other))), axis=0, mode="wrap")
     return mixed

@@ -1,6 +1,6 @@
 """A library compared with itself: its duplicates and its recurring material, with the records of the videos.
 
-`vsearch.library.Library.duplicates` and `recurring` are the way in. numpy is imported when there is something to do.
+`vsearch.library.Library.duplicates` and `recurring` are the way in.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from vsearch.text import clock, said, size
 if TYPE_CHECKING:
     from vsearch.render.frames import Footage
     from vsearch.render.reports import Copy, CopyGroup, Shared
-    from vsearch.search.duplicates import SharedPair
+    from vsearch.search.duplicates import Bar, SharedPair
     from vsearch.search.gallery import Gallery
     from vsearch.search.recurring import Material
 
@@ -41,27 +41,30 @@ class Comparison:
 
     compared: int
     threshold: float
+    score_kind: str
     groups: tuple[DuplicateGroup, ...]
     materials: tuple[Material, ...]
     not_same: int
 
 
-def compare(store: Store, shelf: ModelShelf, *, threshold: float | None, least_videos: int) -> Comparison:
+def compare(store: Store, shelf: ModelShelf, *, threshold: str | float | None, least_videos: int) -> Comparison:
     """Duplicates, the largest group first, and what recurs.
 
-    threshold: the score from which on a range counts (None: as measured for the head). least_videos: what so many
-    videos show is recurring, and makes no duplicates (0: nothing is). Raises InputError for values that mean nothing
-    and for an empty library.
+    threshold: the score from which on a range counts, a number or one of `vsearch.request.THRESHOLDS` (None:
+    "duplicate", or what stands for it with a head that was not calibrated). least_videos: what so many videos show is
+    recurring, and makes no duplicates (0: nothing is). Raises InputError for values that mean nothing and for an empty
+    library.
     """
     from vsearch.search.duplicates import find_duplicates, groups_of
     from vsearch.search.recurring import materials
 
-    gallery, floor = _asked(store, shelf, threshold, least_videos)
+    gallery, bar = _asked(store, shelf, threshold, least_videos)
     apart = store.not_same()
-    found = find_duplicates(gallery, threshold=floor, recurring=least_videos or None, apart=apart)
+    found = find_duplicates(gallery, bar, recurring=least_videos or None, apart=apart)
     return Comparison(
         compared=found.videos,
-        threshold=floor,
+        threshold=bar.threshold,
+        score_kind="uncalibrated" if bar.calibration is None else "probability",
         groups=tuple(_group(store, members, pairs) for members, pairs in groups_of(found.pairs)),
         materials=tuple(materials(found.recurring, gallery.tracks(found.recurring.videos), videos=least_videos)),
         not_same=len(apart),
@@ -73,25 +76,37 @@ def recur(store: Store, shelf: ModelShelf, *, least_videos: int) -> Comparison:
     from vsearch.search.duplicates import find_recurring
     from vsearch.search.recurring import materials
 
-    gallery, floor = _asked(store, shelf, None, least_videos)
-    found, videos = find_recurring(gallery, threshold=floor, videos=least_videos)
+    gallery, bar = _asked(store, shelf, None, least_videos)
+    found, videos = find_recurring(gallery, bar, videos=least_videos)
     listed = materials(found, gallery.tracks(found.videos), videos=least_videos)
-    return Comparison(videos, floor, (), tuple(listed), 0)
+    return Comparison(videos, bar.threshold, "uncalibrated", (), tuple(listed), 0)
 
 
-def _asked(store: Store, shelf: ModelShelf, threshold: float | None, least_videos: int) -> tuple[Gallery, float]:
-    """The gallery that is compared, and the score from which on something counts."""
-    from vsearch.search.duplicates import duplicate_threshold
+def _asked(store: Store, shelf: ModelShelf, threshold: str | float | None, least_videos: int) -> tuple[Gallery, Bar]:
+    """The gallery that is compared, and what counts in it."""
+    from vsearch.search.calibration import Calibration
+    from vsearch.search.duplicates import DUPLICATE, Bar
+    from vsearch.search.engine import DEFAULT_MIN_SIMILARITY
     from vsearch.search.gallery import Gallery
 
-    if threshold is not None and not 0 < threshold <= 1:
-        raise InputError(f"the threshold must be above 0 and at most 1, not {threshold:g}")
+    if isinstance(threshold, float | int) and not 0 <= threshold <= 1:
+        raise InputError(f"the threshold must be between 0 and 1, not {threshold:g}")
     if least_videos < 0 or least_videos == 1:
         raise InputError(f"material recurs in 2 videos or more, not in {least_videos}")
-    head = store.meta().active_head
-    if head is None:
+    head_id = store.meta().active_head
+    if head_id is None:
         raise InputError("the library holds no video yet: index some first")
-    return Gallery(store, head), duplicate_threshold(shelf.files(head).search) if threshold is None else threshold
+    figures = shelf.files(head_id).search
+    floor = float(figures.get("floor", DEFAULT_MIN_SIMILARITY))
+    calibration = Calibration.read(figures)
+    background = shelf.head(head_id).background if calibration is not None else None
+    gallery = Gallery(store, head_id)
+    if calibration is None or background is None:
+        if isinstance(threshold, str):
+            raise InputError(f"the library's head is not calibrated, so nothing is known to be {threshold!r}")
+        return gallery, Bar(floor, DUPLICATE if threshold is None else threshold)
+    least = calibration.thresholds[threshold or "duplicate"] if not isinstance(threshold, float | int) else threshold
+    return gallery, Bar(floor, least, calibration, background)
 
 
 def _group(store: Store, members: Sequence[int], pairs: tuple[SharedPair, ...]) -> DuplicateGroup:

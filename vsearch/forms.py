@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from vsearch.search.recurring import Material
 
 FORMAT = 1
-SCORE_KIND = "uncalibrated"
 
 
 def named(key: str, path: bytes) -> dict[str, str]:
@@ -220,14 +219,14 @@ def duplicates(found: Comparison) -> dict[str, Any]:
         "format": FORMAT,
         "videos": found.compared,
         "threshold": found.threshold,
-        "score_kind": SCORE_KIND,
+        "score_kind": found.score_kind,
         "not_same": found.not_same,
         "recurring": len(found.materials),
-        "groups": [_duplicate_group(number, group) for number, group in enumerate(found.groups, 1)],
+        "groups": [_duplicate_group(number, group, found.score_kind) for number, group in enumerate(found.groups, 1)],
     }
 
 
-def _duplicate_group(number: int, group: DuplicateGroup) -> dict[str, Any]:
+def _duplicate_group(number: int, group: DuplicateGroup, score_kind: str) -> dict[str, Any]:
     best, *others = group.videos
     return {
         "group": number,
@@ -235,7 +234,7 @@ def _duplicate_group(number: int, group: DuplicateGroup) -> dict[str, Any]:
         "best": best.id,
         "reason": group.reason,
         "videos": [_copy(video) for video in (best, *others)],
-        "pairs": [_pair(pair) for pair in group.pairs],
+        "pairs": [_pair(pair, score_kind) for pair in group.pairs],
     }
 
 
@@ -255,7 +254,7 @@ def _copy(video: VideoRecord) -> dict[str, Any]:
     }
 
 
-def _pair(pair: SharedPair) -> dict[str, Any]:
+def _pair(pair: SharedPair, score_kind: str) -> dict[str, Any]:
     return {
         "a": pair.a,
         "b": pair.b,
@@ -263,7 +262,7 @@ def _pair(pair: SharedPair) -> dict[str, Any]:
         "contained": pair.inner,
         "similarity": min(1.0, pair.similarity),
         "score": pair.score,
-        "score_kind": SCORE_KIND,
+        "score_kind": score_kind,
         "coverage_a": pair.coverage_a,
         "coverage_b": pair.coverage_b,
         "ranges": [_shared_range(one) for one in pair.ranges],

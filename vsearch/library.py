@@ -499,12 +499,12 @@ class Library:
         write_cluster_report(report, drawn, library=str(self.folder))
 
     def duplicates(
-        self, threshold: float | None = None, *, recurring: int = RECURRING_VIDEOS, report: Path | None = None
+        self, threshold: str | float | None = None, *, recurring: int = RECURRING_VIDEOS, report: Path | None = None
     ) -> dict[str, Any]:
         """Videos that share material, in groups, with the ranges and the best copy of each; JSON-ready.
 
-        threshold: the score from which on a range counts (None: measured for the head). recurring: what so many videos
-        show makes no duplicates (0: everything does). report: an HTML page with pictures of the pairs. Raises
+        threshold: the score from which on a range counts, as in `search` (None: "duplicate"). recurring: what so many
+        videos show makes no duplicates (0: everything does). report: an HTML page with pictures of the pairs. Raises
         InputError.
         """
         found = compare(self._reading(), self._shelf, threshold=threshold, least_videos=recurring)

@@ -46,7 +46,6 @@ Query = Path | str | Examples
 
 SURELY_ABOVE = 0.1  # by so much above the floor of a head that was not calibrated nothing is doubtful
 NEVER_RIGHT_BELOW = 0.3  # a similarity that no calibration makes probable
-SAMPLED_ABOVE = 5_000  # frames of a library from which on some of them are background as well
 
 
 class Least(NamedTuple):
@@ -338,10 +337,7 @@ class SearchSession:
         vectors = self._head.background
         if self._calibration is None or vectors is None:
             return None
-        background = Background(vectors, np.zeros(len(vectors), np.int64))
-        if len(self._index) > SAMPLED_ABOVE:
-            background = background.with_sample(*self._gallery.sample(self._index.ids(), len(vectors) // 2))
-        return Judge(self._calibration, background)
+        return Judge(self._calibration, Background.of(vectors, self._gallery, self._index.ids()))
 
     @cached_property
     def _least(self) -> Least:

@@ -14,12 +14,16 @@ from numpy.typing import NDArray
 from tests.db.samples import FACTS, INFO, identity
 from tests.search.shelves import HEAD, WORLD_FPS, put, world
 from vsearch.db.store import Store
+from vsearch.records import Segment
 from vsearch.search.best import ranked
+from vsearch.search.calibration import Background, Calibration, Judge
 from vsearch.search.duplicates import (
+    Bar,
     Duplicates,
     DuplicateSettings,
     SharedPair,
     SharedRange,
+    Side,
     find_duplicates,
     find_recurring,
     groups_of,
@@ -29,7 +33,7 @@ from vsearch.search.gallery import Gallery, Track
 from vsearch.search.recurring import materials
 
 Course = NDArray[np.float32]
-THRESHOLD = 0.6
+BAR = Bar(floor=0.6, threshold=0.6)
 
 
 def part(course: Course, start_s: float, end_s: float) -> Course:
@@ -53,7 +57,7 @@ def library(folder: Path, courses: list[Course]) -> Store:
 
 def duplicates(folder: Path, courses: list[Course], *, recurring: int | None = 20) -> Duplicates:
     with library(folder, courses) as store:
-        return find_duplicates(Gallery(store, HEAD), threshold=THRESHOLD, recurring=recurring, apart=store.not_same())
+        return find_duplicates(Gallery(store, HEAD), BAR, recurring=recurring, apart=store.not_same())
 
 
 FILM, OTHER, THIRD = (world(60, seed=seed) for seed in (1, 2, 3))
@@ -100,9 +104,9 @@ def test_pairs_that_a_person_told_apart_neither_show_nor_join_groups(tmp_path: P
     both = disturbed(np.concatenate([part(FILM, 0, 30), part(OTHER, 0, 30)]))
     with library(tmp_path, [FILM, both, OTHER]) as store:
         gallery = Gallery(store, HEAD)
-        before = find_duplicates(gallery, threshold=THRESHOLD, recurring=None).pairs
+        before = find_duplicates(gallery, BAR, recurring=None).pairs
         store.mark_not_same(2, 1)
-        after = find_duplicates(gallery, threshold=THRESHOLD, recurring=None, apart=store.not_same()).pairs
+        after = find_duplicates(gallery, BAR, recurring=None, apart=store.not_same()).pairs
     assert [members for members, _ in groups_of(before)] == [(1, 2, 3)]
     assert [members for members, _ in groups_of(after)] == [(2, 3)]
 
@@ -117,6 +121,39 @@ def test_pictures_are_compared_by_their_only_frame(tmp_path: Path) -> None:
     found = duplicates(tmp_path, [FILM, picture, picture + np.float32(1e-3), OTHER]).pairs
     told = {(pair.a, pair.b): (pair.relation, pair.inner) for pair in found}
     assert told == {(1, 2): ("contained", 2), (1, 3): ("contained", 3), (2, 3): ("same", None)}
+
+
+# Probabilities
+
+CALIBRATION = Calibration((-12.0, 20.0, -6.0, 1.0, 1.0), {"duplicate": 0.9, "similar": 0.5, "any": 0.0})
+
+
+def test_scores_are_probabilities_where_the_head_is_calibrated(tmp_path: Path) -> None:
+    rng = np.random.default_rng(9)
+    strangers = rng.normal(size=(500, FILM.shape[1]))
+    strangers /= np.linalg.norm(strangers, axis=1, keepdims=True)
+    background = strangers.astype(np.float32)
+    with library(tmp_path, [FILM, disturbed(FILM), OTHER]) as store:
+        gallery = Gallery(store, HEAD)
+        (plain,) = find_duplicates(gallery, BAR, recurring=None).pairs
+        (pair,) = find_duplicates(gallery, Bar(0.6, 0.9, CALIBRATION, background), recurring=None).pairs
+        assert find_duplicates(gallery, Bar(0.6, 1.0, CALIBRATION, background), recurring=None).pairs == ()
+        query = Side.of(next(gallery.tracks([1])), None, DuplicateSettings()).query
+    level = Background(background, np.zeros(500, np.int64)).level(query.vectors, query.weights)
+    (segment,) = [
+        Segment(one.a_start_s, one.a_end_s, one.b_start_s, one.b_end_s, one.rate, one.similarity, one.score, 1)
+        for one in plain.ranges
+    ]
+    assert pair.score == pytest.approx(CALIBRATION.calibrated(segment, level).score, abs=1e-6)
+    assert pair.similarity == plain.similarity
+
+
+def test_a_video_is_no_background_of_itself() -> None:
+    own, others = np.eye(4, dtype=np.float32)[:1], np.eye(4, dtype=np.float32)[1:]
+    background = Background(np.concatenate([own, others]), np.array([7, 0, 8, 0]))
+    judge = Judge(CALIBRATION, background).besides(7)
+    assert judge.background.owners.tolist() == [0, 8, 0]
+    assert Judge(CALIBRATION, judge.background).besides(7).background is judge.background
 
 
 # What recurs
@@ -139,7 +176,7 @@ def test_an_ident_makes_no_duplicates_but_copies_stay_copies(tmp_path: Path) -> 
 def test_an_ident_is_listed_with_every_place_where_it_is(tmp_path: Path) -> None:
     with library(tmp_path, EPISODES) as store:
         gallery = Gallery(store, HEAD)
-        recurring, videos = find_recurring(gallery, threshold=THRESHOLD, videos=10)
+        recurring, videos = find_recurring(gallery, BAR, videos=10)
         (ident,) = materials(recurring, gallery.tracks(recurring.videos), videos=10)
     assert videos == ident.videos == 12
     assert ident.length_s == pytest.approx(5, abs=1.5)
@@ -157,7 +194,7 @@ def test_many_copies_of_one_film_are_duplicates_and_recur_nowhere(tmp_path: Path
 
 def test_what_is_in_fewer_videos_does_not_recur(tmp_path: Path) -> None:
     with library(tmp_path, EPISODES[:9]) as store:
-        recurring, _ = find_recurring(Gallery(store, HEAD), threshold=THRESHOLD, videos=10)
+        recurring, _ = find_recurring(Gallery(store, HEAD), BAR, videos=10)
     assert len(recurring.ids) == 0
 
 
@@ -193,10 +230,10 @@ def test_groups_are_the_connected_components_of_the_pairs(edges: set[tuple[int, 
 @given(st.integers(0, 1000), st.integers(4, 40), st.integers(4, 40))
 def test_which_video_comes_first_changes_nothing(seed: int, first_s: int, second_s: int) -> None:
     course = world(60, seed=seed)
-    a, b = (track(number, part(course, start, start + length)) for number, start, length in
+    a, b = (side(number, part(course, start, start + length)) for number, start, length in
             ((1, 3, first_s), (2, 10, second_s)))  # fmt: skip
-    one = shared(a, b, threshold=THRESHOLD, settings=DuplicateSettings())
-    other = shared(b, a, threshold=THRESHOLD, settings=DuplicateSettings())
+    one = shared(a, b, threshold=BAR.threshold, settings=DuplicateSettings())
+    other = shared(b, a, threshold=BAR.threshold, settings=DuplicateSettings())
     assert (one is None) == (other is None)
     if one is not None and other is not None:
         assert (one.coverage_a, one.coverage_b) == (other.coverage_b, other.coverage_a)
@@ -206,6 +243,10 @@ def test_which_video_comes_first_changes_nothing(seed: int, first_s: int, second
 
 def near(one: SharedRange) -> tuple[float, ...]:
     return one.a_start_s, one.a_end_s, one.b_start_s, one.b_end_s, one.rate, one.score
+
+
+def side(video_id: int, course: Course) -> Side:
+    return Side.of(track(video_id, course), None, DuplicateSettings())
 
 
 def track(video_id: int, course: Course) -> Track:

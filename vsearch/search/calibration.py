@@ -19,8 +19,10 @@ from numpy.typing import NDArray
 from vsearch.errors import LatentError
 from vsearch.records import Segment
 from vsearch.request import THRESHOLDS
+from vsearch.search.gallery import Gallery
 from vsearch.search.queries.base import QueryFrames
 
+SAMPLED_ABOVE = 5000  # frames of a library from which on its own are background as well
 NEIGHBOURS = 8  # background frames that tell the level of a query frame
 FEATURES = ("constant", "similarity", "level", "seconds", "support")
 
@@ -35,6 +37,14 @@ class Background:
 
     vectors: NDArray[np.float32]
     owners: NDArray[np.int64]
+
+    @staticmethod
+    def of(vectors: NDArray[np.float32], gallery: Gallery, ids: NDArray[np.int64]) -> Background:
+        """The frames that come with a head, mixed with some of a large library's. ids: of all its frames."""
+        background = Background(vectors, np.zeros(len(vectors), np.int64))
+        if len(ids) <= SAMPLED_ABOVE:
+            return background
+        return background.with_sample(*gallery.sample(ids, len(vectors) // 2))
 
     def level(self, vectors: NDArray[np.float32], weights: NDArray[np.float32], *, without: int = 0) -> float:
         """The mean cosine of query frames (m, d) with their nearest background frames, by the frames' weights (m,).
@@ -100,6 +110,13 @@ class Judge:
 
     calibration: Calibration
     background: Background
+
+    def besides(self, video_id: int) -> Judge:
+        """The same without the frames of a video that asks itself: its level is what it reaches against others."""
+        other = self.background.owners != video_id
+        if other.all():
+            return self
+        return Judge(self.calibration, Background(self.background.vectors[other], self.background.owners[other]))
 
     def of(self, query: QueryFrames) -> Callable[[int, Segment], Segment]:
         """For one query: what calibrates its segment in a video, given the video's id."""

@@ -6,15 +6,15 @@ it, from the exact vectors, and the pairs that are kept make groups: their conne
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vsearch.records import Segment
 from vsearch.search.align import AlignSettings, support_share
+from vsearch.search.calibration import Background, Calibration, Judge
 from vsearch.search.components import Components
 from vsearch.search.engine import segments_of
 from vsearch.search.gallery import Gallery, Track
@@ -25,7 +25,7 @@ from vsearch.search.recurring import Recurring, recurring_frames
 Pair = tuple[int, int]  # video ids, ascending
 
 WHOLE = 0.8  # share of a video's length from which on the whole of it counts as matched
-DUPLICATE = 0.6  # the score from which on a range counts, where the head's figures name none (docs/search.md)
+DUPLICATE = 0.6  # the score from which on a range counts with a head that was not calibrated (docs/search.md)
 TIMELINES_AT_ONCE = 4096
 LEAST_LEFT_S = 1.0  # of both videos, outside the first range that they share, before a second one is looked for
 USED_TWICE = 0.2  # share of a range that may lie in a better one of the same video
@@ -35,10 +35,10 @@ USED_TWICE = 0.2  # share of a range that may lie in a better one of the same vi
 class DuplicateSettings:
     """How widely a library is compared with itself.
 
-    neighbours: other videos that each frame may speak for. slack: how much less alike than the threshold a frame may be
-    and still speak for a pair. partners: pairs that each video proposes, those that could score highest. ranges: that a
-    pair may share, at most. asked_frames: of a longer video only so many are aligned with the other, evenly spread.
-    held_frames: whose vectors are in memory while pairs are aligned.
+    neighbours: other videos that each frame may speak for. slack: how much less alike than a pair a frame may be, and
+    still speak for it. partners: pairs that each video proposes, those that could score highest. ranges: that a pair
+    may share, at most. asked_frames: of a longer video only so many ask, evenly spread. held_frames: whose vectors are
+    in memory while pairs are aligned.
     """
 
     neighbours: int = 16
@@ -120,51 +120,70 @@ class Duplicates:
     aligned: int
 
 
-def duplicate_threshold(figures: Mapping[str, Any]) -> float:
-    """The score from which on ranges count as duplicates. figures: what was measured for the head (`model.json`)."""
-    return float(figures.get("duplicate", DUPLICATE))
+@dataclass(frozen=True, slots=True, eq=False)
+class Bar:
+    """What counts. floor: the similarity below which unrelated material lies, as measured for the head. threshold: the
+    score that a range must reach. calibration, and background (n, d) float32: what a head gives probabilities by; None
+    for one that was not calibrated.
+    """
+
+    floor: float
+    threshold: float
+    calibration: Calibration | None = None
+    background: NDArray[np.float32] | None = None
+
+    @property
+    def least(self) -> float:
+        """The similarity below which a pair is not looked at."""
+        return self.floor if self.calibration is not None else min(self.floor, self.threshold)
+
+    def judge(self, gallery: Gallery, table: FrameTable) -> Judge | None:
+        """What gives ranges of this library their probabilities, as a search would."""
+        if self.calibration is None or self.background is None:
+            return None
+        return Judge(self.calibration, Background.of(self.background, gallery, table.ids))
 
 
 def find_duplicates(
     gallery: Gallery,
+    bar: Bar,
     *,
-    threshold: float,
     recurring: int | None,
     apart: Collection[Pair] = (),
     settings: DuplicateSettings | None = None,
 ) -> Duplicates:
-    """Every pair of videos that share a range whose score reaches `threshold`.
+    """Every pair of videos that share a range whose score reaches the bar.
 
     recurring: material that is in so many videos counts for nothing (None: all counts; see `recurring_frames`). apart:
     pairs that are left out. Raises what the gallery's source raises.
     """
     settings = settings or DuplicateSettings()
     table = frame_table(gallery)
-    found, known = _near(table, threshold, recurring, settings)
+    found, known = _near(table, bar, recurring, settings)
     sides = _Sides.of(gallery, table, known.marks)
-    wanted = proposals(found, table, sides, threshold=threshold, ignored=known.marks, settings=settings)
+    wanted = proposals(found, table, sides, least=bar.least, ignored=known.marks, settings=settings)
     marked = frozenset(apart)
     wanted = [pair for pair in wanted if pair not in marked]
-    pairs = tuple(_aligned(gallery, table, wanted, known, threshold, settings))
+    pairs = tuple(_aligned(gallery, table, wanted, known, bar, settings))
     return Duplicates(pairs, known, videos=len(np.unique(table.videos)), aligned=len(wanted))
 
 
 def find_recurring(
-    gallery: Gallery, *, threshold: float, videos: int, settings: DuplicateSettings | None = None
+    gallery: Gallery, bar: Bar, *, videos: int, settings: DuplicateSettings | None = None
 ) -> tuple[Recurring, int]:
     """What recurs in at least `videos` videos, and how many there are; no pair is aligned."""
     table = frame_table(gallery)
-    _, known = _near(table, threshold, videos, settings or DuplicateSettings())
+    _, known = _near(table, bar, videos, settings or DuplicateSettings())
     return known, len(np.unique(table.videos))
 
 
 def _near(
-    table: FrameTable, threshold: float, recurring: int | None, settings: DuplicateSettings
+    table: FrameTable, bar: Bar, recurring: int | None, settings: DuplicateSettings
 ) -> tuple[list[Alike], Recurring]:
     """Which frames are alike, and which of them recur."""
     most = max(settings.neighbours, recurring or 0)
-    found = list(alike(table, least=threshold - settings.slack, most=most, settings=settings.join))
-    return found, recurring_frames(found, table, videos=recurring, least=threshold)
+    found = list(alike(table, least=bar.least - settings.slack, most=most, settings=settings.join))
+    return found, recurring_frames(found, table, videos=recurring, least=bar.least)
 
 
 # Which videos may share something
@@ -204,17 +223,17 @@ def proposals(
     table: FrameTable,
     sides: _Sides,
     *,
-    threshold: float,
+    least: float,
     ignored: NDArray[np.bool_],
     settings: DuplicateSettings,
 ) -> list[Pair]:
-    """Pairs of videos that could share a range of a score of `threshold`, ascending; those of each video that could
-    reach the highest.
+    """Pairs of videos that could share a range whose uncalibrated score is `least` or more, ascending; of each video
+    those that could reach the highest.
 
     No alignment can give a pair a higher score than its most similar frames would, were they all on one line. ignored:
     (n,) frames of the table that speak for nothing.
     """
-    parts = [_bounds(batch.without(ignored), table, sides, threshold, settings) for batch in found]
+    parts = [_bounds(batch.without(ignored), table, sides, least, settings) for batch in found]
     if not parts:
         return []
     pairs, bounds = (np.concatenate(part) for part in zip(*parts, strict=True))
@@ -226,9 +245,9 @@ def proposals(
 
 
 def _bounds(
-    batch: Alike, table: FrameTable, sides: _Sides, threshold: float, settings: DuplicateSettings
+    batch: Alike, table: FrameTable, sides: _Sides, least: float, settings: DuplicateSettings
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Of one batch of whole videos: (asking, found) videos (p, 2) that can reach the threshold, and their bounds (p,).
+    """Of one batch of whole videos: (asking, found) videos (p, 2) that can reach `least`, and their bounds (p,).
 
     The bound is the best of: the most similar m frames alone, whose support is m intervals; all frames, where those
     that were not found count as much as they can without having been.
@@ -247,9 +266,9 @@ def _bounds(
     possible = (frames - 0.5) * intervals
     share = support_share(np.minimum(place * intervals, possible), possible, settings.align.half_support_s)
     alone = sums / place * share
-    together = (sums + np.maximum(frames - place, 0) * (threshold - settings.slack)) / np.maximum(frames, place)
+    together = (sums + np.maximum(frames - place, 0) * (least - settings.slack)) / np.maximum(frames, place)
     bounds = np.maximum.reduceat(np.maximum(alone, together), firsts) if len(firsts) else np.empty(0)
-    keep = bounds >= threshold
+    keep = bounds >= least
     return np.stack([asking[firsts], other[firsts]], axis=1)[keep], bounds[keep]
 
 
@@ -261,16 +280,18 @@ def _aligned(
     table: FrameTable,
     wanted: Sequence[Pair],
     known: Recurring,
-    threshold: float,
+    bar: Bar,
     settings: DuplicateSettings,
 ) -> Iterator[SharedPair]:
-    """The pairs that share a range of enough similarity, from the vectors in the database."""
+    """The pairs that share a range of a sufficient score, from the vectors in the database."""
+    judge = bar.judge(gallery, table)
     for some in _batches(wanted, table, settings.held_frames):
         videos = sorted({video for pair in some for video in pair})
-        tracks = {track.video_id: known.without(track) for track in gallery.tracks(videos)}
+        left = (known.without(track) for track in gallery.tracks(videos))
+        sides = {track.video_id: Side.of(track, judge, settings) for track in left if len(track.vectors)}
         for a, b in some:
-            if a in tracks and b in tracks:  # another process may have removed one since
-                pair = shared(tracks[a], tracks[b], threshold=threshold, settings=settings)
+            if a in sides and b in sides:  # another process may have removed one since
+                pair = shared(sides[a], sides[b], threshold=bar.threshold, settings=settings)
                 if pair is not None:
                     yield pair
 
@@ -291,52 +312,75 @@ def _batches(wanted: Sequence[Pair], table: FrameTable, held_frames: int) -> Ite
         yield batch
 
 
-def shared(a: Track, b: Track, *, threshold: float, settings: DuplicateSettings) -> SharedPair | None:
+@dataclass(frozen=True, slots=True, eq=False)
+class Side:
+    """A video as it is searched, and as it asks. calibrated: gives segments their probabilities, if they have any."""
+
+    track: Track
+    query: QueryFrames
+    calibrated: Callable[[int, Segment], Segment]
+
+    @staticmethod
+    def of(track: Track, judge: Judge | None, settings: DuplicateSettings) -> Side:
+        """Of a video with frames; of a long one evenly spread frames ask."""
+        n, most = len(track.vectors), settings.asked_frames
+        rows = np.arange(n) if n <= most else np.linspace(0, n - 1, most).round().astype(np.int64)
+        query = QueryFrames(
+            vectors=track.vectors[rows],
+            times_s=track.times_s[rows],
+            weights=np.ones(len(rows), np.float32),
+            start_s=0.0,
+            end_s=track.duration_s,
+            still=n == 1,
+        )
+        calibrated = judge.besides(track.video_id).of(query) if judge is not None else _as_it_is
+        return Side(track, query, calibrated)
+
+
+def _as_it_is(video_id: int, segment: Segment) -> Segment:
+    return segment
+
+
+def shared(a: Side, b: Side, *, threshold: float, settings: DuplicateSettings) -> SharedPair | None:
     """What two videos share; None when nothing reaches the threshold.
 
     The shorter one is asked for in the longer one. Unless all of it is there, the longer one is asked for as well, and
     the better answer taken: alignment would rather bend a query than leave half of it outside. Which of the two is `a`
     changes nothing else: the ranges of the swapped pair are the swapped ranges.
     """
-    if len(a.vectors) == 0 or len(b.vectors) == 0:
-        return None
-    short, long = sorted((a, b), key=lambda track: (len(track.vectors) > 1, track.duration_s, track.video_id))
+    short, long = sorted((a, b), key=_length)
     ranges = _found(short, long, threshold, settings)
-    if len(short.vectors) > 1 and _covered([(one.a_start_s, one.a_end_s) for one in ranges], short) < WHOLE:
+    if not short.query.still and _covered([(one.a_start_s, one.a_end_s) for one in ranges], short.track) < WHOLE:
         others = [one.swapped() for one in _found(long, short, threshold, settings)]
         ranges = max(ranges, others, key=lambda found: found[0].score if found else 0.0)
     if not ranges:
         return None
     if short is not a:
         ranges = [one.swapped() for one in ranges]
-    covered_a = _covered([(one.a_start_s, one.a_end_s) for one in ranges], a)
-    covered_b = _covered([(one.b_start_s, one.b_end_s) for one in ranges], b)
-    return SharedPair(a.video_id, b.video_id, tuple(ranges), covered_a, covered_b)
+    covered_a = _covered([(one.a_start_s, one.a_end_s) for one in ranges], a.track)
+    covered_b = _covered([(one.b_start_s, one.b_end_s) for one in ranges], b.track)
+    return SharedPair(a.track.video_id, b.track.video_id, tuple(ranges), covered_a, covered_b)
 
 
-def _found(asked: Track, within: Track, threshold: float, settings: DuplicateSettings) -> list[SharedRange]:
+def _length(side: Side) -> tuple[bool, float, int]:
+    """Pictures are shortest."""
+    return not side.query.still, side.track.duration_s, side.track.video_id
+
+
+def _found(asked: Side, within: Side, threshold: float, settings: DuplicateSettings) -> list[SharedRange]:
     """What of one video is in the other, best first; the asked one is `a`."""
-    query = _asked(asked, settings.asked_frames)
-    segments = segments_of(query, within, 1, settings.align)
-    if not segments or segments[0].score < threshold:
+    best = _segments(asked, within, 1, settings)
+    if not best or best[0].score < threshold:
         return []
-    if not query.still and _more_may_follow(segments[0], asked, within):
-        segments = segments_of(query, within, settings.ranges, settings.align)
-    return _disjoint([_range(segment, asked) for segment in segments if segment.score >= threshold])
+    if not asked.query.still and _more_may_follow(best[0], asked.track, within.track):
+        best = _segments(asked, within, settings.ranges, settings)
+    return _disjoint([_range(segment, asked.track) for segment in best if segment.score >= threshold])
 
 
-def _asked(track: Track, most: int) -> QueryFrames:
-    """A stored video as a query, of `most` frames at most."""
-    n = len(track.vectors)
-    rows = np.arange(n) if n <= most else np.linspace(0, n - 1, most).round().astype(np.int64)
-    return QueryFrames(
-        vectors=track.vectors[rows],
-        times_s=track.times_s[rows],
-        weights=np.ones(len(rows), np.float32),
-        start_s=0.0,
-        end_s=track.duration_s,
-        still=n == 1,
-    )
+def _segments(asked: Side, within: Side, most: int, settings: DuplicateSettings) -> list[Segment]:
+    found = segments_of(asked.query, within.track, max_segments=most, settings=settings.align)
+    scored = [asked.calibrated(within.track.video_id, segment) for segment in found]
+    return sorted(scored, key=lambda segment: (-segment.score, segment.start_s))
 
 
 def _range(segment: Segment, asked: Track) -> SharedRange:

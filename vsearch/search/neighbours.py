@@ -122,7 +122,7 @@ def _batches(videos: Ints, size: int) -> Iterator[Ints]:
     ends = np.append(np.flatnonzero(np.diff(videos)) + 1, len(videos))
     start = 0
     while start < len(videos):
-        stop = int(ends[min(np.searchsorted(ends, start + size), len(ends) - 1)])
+        stop = int(ends[min(int(np.searchsorted(ends, start + size)), len(ends) - 1)])
         yield np.arange(start, stop)
         start = stop
 

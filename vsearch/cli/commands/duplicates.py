@@ -16,15 +16,15 @@ from vsearch.cli.context import (
     configure_logging,
     open_library,
 )
-from vsearch.cli.text import print_json, table
+from vsearch.cli.text import parse_threshold, print_json, table
 from vsearch.request import RECURRING_VIDEOS
 from vsearch.text import clock, counted, said, size
 
 OCCURRENCES_SHOWN = 5
 
 ThresholdOption = Annotated[
-    float | None,
-    typer.Option(min=0.01, max=1.0, metavar="X", help="Show what reaches this score. [default: measured]"),
+    str | None,
+    typer.Option(metavar="duplicate|similar|any|P", help="Show what reaches this score. [default: duplicate]"),
 ]
 RecurringOption = Annotated[
     int,
@@ -64,6 +64,7 @@ def duplicates(
     indexed first.
     """
     configure_logging(verbose)
+    least = None if threshold is None else parse_threshold(threshold)
     if not_same and same:
         raise typer.BadParameter("--not-same and --same cannot be done at once")
     with open_library(library, database) as opened:
@@ -75,7 +76,7 @@ def duplicates(
             else:
                 typer.echo(describe_mark(told), err=True)
             return
-        found = opened.duplicates(threshold, recurring=recurring, report=report)
+        found = opened.duplicates(least, recurring=recurring, report=report)
     if json:
         print_json(found)
     else:
