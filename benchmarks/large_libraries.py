@@ -19,7 +19,7 @@ from vsearch.records import EmbeddingBlock
 
 HEAD = "mixed"
 MIXED = 2
-LOOK = 1.5  # the length of a video's own look, beside the 1 of each real one
+LOOK = 2.0  # the length of a video's own look, beside the 1 of each real one
 COPIED = 0.02  # share of videos that get a copy
 LEAST_KEPT = 0.6  # share of its frames that a copy shows
 COSINE = 0.85
