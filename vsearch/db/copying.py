@@ -11,6 +11,7 @@ from vsearch.db import rows
 from vsearch.db.records import join_path
 from vsearch.db.session import Database
 from vsearch.db.tables import (
+    NOT_SAME_SINCE,
     Attempt,
     Base,
     ChunkRow,
@@ -19,6 +20,7 @@ from vsearch.db.tables import (
     FilePath,
     Meta,
     Model,
+    NotSame,
     Removal,
     Run,
     ShotRow,
@@ -30,6 +32,7 @@ from vsearch.records import FileStamp, PathSighting, display_path
 
 TABLES: tuple[type[Base], ...] = (
     Meta, Model, Run, Volume, Video, FilePath, Attempt, ShotRow, ClipRow, ChunkRow, EmbeddingRow, Removal,
+    NotSame,
 )  # fmt: skip
 """What others refer to stands before them."""
 
@@ -58,6 +61,8 @@ def copy_tables(source: Connection, target: Database, extent: Extent, *, version
     with target.write() as connection:
         connection.execute(delete(Meta))
     change = _Change(extent)
+    if version < NOT_SAME_SINCE:
+        change.left_out.add(NotSame)
     for table in TABLES:
         query = select(*columns_of(table, version).values()).execution_options(yield_per=_rows_at_once(table))
         if table in change.left_out:
@@ -89,6 +94,7 @@ class _Change:
             self.left_out.add(ChunkRow)
         if not extent.paths:
             self.left_out |= {Run, Attempt}  # they name folders and files
+            self.left_out.add(NotSame)  # it may tell of videos that went
         if not extent.whole:
             self.left_out.add(Removal)  # no index can be of this library yet
 

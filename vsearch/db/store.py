@@ -40,6 +40,7 @@ from vsearch.db.records import (
 )
 from vsearch.db.session import Database, PostgresDatabase, SqliteDatabase
 from vsearch.db.tables import (
+    NOT_SAME_SINCE,
     SCHEMA,
     Attempt,
     ChunkRow,
@@ -64,7 +65,6 @@ from vsearch.request import VideoFilter
 BATCH = 500  # rows a query: few enough for every database's limit on parameters and for memory
 BLOCK_BATCH = 64  # embedding blocks of up to a megabyte
 CANDIDATES = 10
-NOT_SAME_SINCE = 3  # schema version that brought the table
 
 
 class Store:

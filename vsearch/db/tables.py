@@ -384,6 +384,9 @@ class Removal(Base):
     n_frames: Mapped[int] = mapped_column(Integer)
 
 
+NOT_SAME_SINCE = 3  # the schema version that brought the table
+
+
 class NotSame(Base):
     """Two contents (`Video.full_hash`, in order) that a person marked as not the same; since schema 3.
 

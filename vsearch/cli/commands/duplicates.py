@@ -9,7 +9,9 @@ import typer
 
 from vsearch.cli.commands.search import outward
 from vsearch.cli.context import (
+    BlurOption,
     DatabaseOption,
+    GreyOption,
     JsonOption,
     LibraryOption,
     VerboseOption,
@@ -48,6 +50,8 @@ def duplicates(
     same: SameOption = None,
     json: JsonOption = False,
     report: ReportOption = None,
+    blur: BlurOption = False,
+    grey: GreyOption = False,
     library: LibraryOption = None,
     database: DatabaseOption = None,
     verbose: VerboseOption = False,
@@ -67,7 +71,7 @@ def duplicates(
     least = None if threshold is None else parse_threshold(threshold)
     if not_same and same:
         raise typer.BadParameter("--not-same and --same cannot be done at once")
-    with open_library(library, database) as opened:
+    with open_library(library, database, blur=blur, grey=grey) as opened:
         if marked := not_same or same:
             changed = (opened.mark_not_same if not_same else opened.unmark_not_same)(*marked)
             told = {"format": 1, "a": marked[0], "b": marked[1], "not_same": bool(not_same), "changed": changed}
@@ -87,6 +91,8 @@ def recurring(
     videos: VideosOption = RECURRING_VIDEOS,
     json: JsonOption = False,
     report: ReportOption = None,
+    blur: BlurOption = False,
+    grey: GreyOption = False,
     library: LibraryOption = None,
     database: DatabaseOption = None,
     verbose: VerboseOption = False,
@@ -98,7 +104,7 @@ def recurring(
       vsearch recurring --recurring 5 --report idents.html
     """
     configure_logging(verbose)
-    with open_library(library, database) as opened:
+    with open_library(library, database, blur=blur, grey=grey) as opened:
         found = opened.recurring(videos, report=report)
     if json:
         print_json(found)
