@@ -30,7 +30,7 @@ from vsearch.training.data import PackedEntry, PackedFrames
 from vsearch.training.excerpts import Excerpt, edited_excerpts, library_frames, videos_of
 
 CANDIDATES = 6  # videos that are aligned with a view of a query, besides those of its own group
-FALSE_DUPLICATES = 0.002  # strangers that may reach the threshold "duplicate"
+FALSE_HITS = {"duplicate": 0.002, "similar": 0.025, "any": 1.0}  # share of strangers that reach each threshold
 
 Rows = NDArray[np.float64]
 
@@ -44,15 +44,23 @@ def calibrate(
     InputError when the head brings no background frames, or no video was held out.
     """
     rows, same = generated_pairs(head, codec=codec, frames=frames, queries=queries, seed=seed, progress=progress)
-    weights = fitted(rows, same)
-    strangers = 1 / (1 + np.exp(-rows[~same] @ weights))
-    rare = float(np.quantile(strangers, 1 - FALSE_DUPLICATES))
-    calibration = Calibration(
-        tuple(weights.tolist()), {"duplicate": round(min(0.99, max(0.9, rare)), 2), "similar": 0.5, "any": 0.0}
-    )
+    calibration = calibration_of(rows, same)
     files = ModelFiles.read(head)
     write_card(files, search={**files.search, "calibration": {**calibration.as_json(), "pairs": len(rows)}})
     return calibration
+
+
+def calibration_of(rows: Rows, same: NDArray[np.bool_]) -> Calibration:
+    """The model of pairs (see `generated_pairs`), and the probabilities that so many strangers reach as `FALSE_HITS`
+    allows.
+    """
+    weights = fitted(rows, same)
+    strangers = 1 / (1 + np.exp(-rows[~same] @ weights))
+    thresholds = {
+        name: 0.0 if share == 1 else round(float(np.quantile(strangers, 1 - share)), 3)
+        for name, share in FALSE_HITS.items()
+    }
+    return Calibration(tuple(weights.tolist()), thresholds)
 
 
 def generated_pairs(
