@@ -14,6 +14,7 @@ PROGRAMS = {
     "excerpts": "benchmarks.bench_excerpts:main",
     "previews": "benchmarks.bench_previews:main",
     "rate_distortion": "benchmarks.bench_rate_distortion:main",
+    "scale": "benchmarks.bench_scale:main",
     "shots": "benchmarks.bench_shots:main",
     "side_by_side": "benchmarks.bench_side_by_side:main",
     "size": "benchmarks.bench_size:main",

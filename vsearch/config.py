@@ -20,6 +20,10 @@ QUALITIES = ("low", "default", "high")  # how finely pictures are stored, coarse
 EFFORTS = ("fast", "default", "archive")  # how hard the codec tries to make them small, least first
 EXPORT_SUFFIXES = (".csv", ".edl", ".otio")  # of files with hits for other programs
 
+# What the index of a library's frames may take of memory: enough for 15 million frames with a byte a dimension.
+INDEX_MEMORY_BYTES = 2 << 30
+LEAST_INDEX_MEMORY_BYTES = 16 << 20
+
 # About 36,864 pixels (256x144) are what codecs and heads are trained on. Less than 64x64 shows nothing; a group of
 # frames of 1024x1024 takes a gigabyte in the networks.
 PREVIEW_PIXELS = 36_864
@@ -111,6 +115,7 @@ class IndexConfig:
     `quality` and `effort` are asked of the library's codec, which may offer fewer. `quality_check`: compare every
     stored picture with its frame. `upgrade`: read videos again that were stored with less than is asked for now.
     `pictures`: keep latents, from which pictures can be decoded; without, only what videos are found by.
+    `index_memory_bytes`: what the index that searches use may take, where a run has to build one.
     """
 
     read: ReadConfig = ReadConfig()
@@ -125,6 +130,7 @@ class IndexConfig:
     quality_check: bool = True
     upgrade: bool = False
     pictures: bool = True
+    index_memory_bytes: int = INDEX_MEMORY_BYTES
 
     def __post_init__(self) -> None:
         if self.device not in DEVICES:
@@ -133,6 +139,13 @@ class IndexConfig:
             raise InputError(f"quality must be one of {', '.join(QUALITIES)}, not {self.quality!r}")
         if self.effort not in EFFORTS:
             raise InputError(f"effort must be one of {', '.join(EFFORTS)}, not {self.effort!r}")
+        check_index_memory(self.index_memory_bytes)
+
+
+def check_index_memory(n_bytes: int) -> None:
+    """Raise InputError for less memory than any index needs."""
+    if n_bytes < LEAST_INDEX_MEMORY_BYTES:
+        raise InputError(f"index_memory_bytes must be at least {LEAST_INDEX_MEMORY_BYTES}, not {n_bytes}")
 
 
 @dataclass(frozen=True, slots=True)

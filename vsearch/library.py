@@ -164,7 +164,8 @@ class Library:
             for run in unfinished:
                 if not named or _asked_by(run, config) in asked:
                     store.finish_run(run.id, {"finished_by_a_later_run": True})
-            return report
+        self._refresh_index(config)
+        return report
 
     def _index(
         self, store: Store, roots: list[bytes], config: IndexConfig, *, progress: Progress | None, log: Path | None
@@ -190,6 +191,24 @@ class Library:
             raise
         store.finish_run(run_id, report.as_json())
         return report
+
+    def _refresh_index(self, config: IndexConfig) -> None:
+        """Let no search wait for the index of what was stored."""
+        from vsearch.search.cache import refresh_index
+        from vsearch.search.gallery import Gallery
+
+        store = self._reading()
+        head_id = store.meta().active_head
+        d = next((model.dimensions for model in store.models() if model.model_id == head_id), None)
+        if head_id is not None and d is not None:
+            refresh_index(
+                Gallery(store, head_id),
+                self.folder / "cache",
+                n=store.totals().frames,
+                d=d,
+                device=config.device,
+                memory_bytes=config.index_memory_bytes,
+            )
 
     def plan(
         self, paths: Sequence[PathLike], config: IndexConfig | None = None, *, progress: Progress | None = None
@@ -583,11 +602,15 @@ class Library:
         video: an existing or stored path, `v12`, or a unique name; `id:` and `path:` force one. Raises InputError when
         nothing fits, AmbiguousError (listing the candidates) when several do.
         """
+        from vsearch.search.cache import describe_index
+
         store = self._reading()
         if video is None:
-            sums = forms.library_info(store.totals(), store.tiers(), store.meta(), store.models())
-            newer = {"newer_head": self._newer_head(store.meta())}
-            return {**sums, **newer, "library": str(self.folder.absolute()), **self._sizes()}
+            meta = store.meta()
+            sums = forms.library_info(store.totals(), store.tiers(), meta, store.models())
+            newer = {"newer_head": self._newer_head(meta)}
+            index = describe_index(self.folder / "cache", meta.active_head) if meta.active_head else None
+            return {**sums, **newer, "library": str(self.folder.absolute()), **self._sizes(), "index": index}
         video_id = store.resolve(video)
         return forms.video_info(store.video(video_id), store.clips(video_id), store.shots(video_id))
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from vsearch.config import DEVICES, ReadConfig, Region
+from vsearch.config import DEVICES, INDEX_MEMORY_BYTES, ReadConfig, Region, check_index_memory
 from vsearch.errors import InputError
 
 HITS = 10  # what a person looks through
@@ -73,7 +73,7 @@ class SearchRequest:
     a head that was not calibrated, or where there is no limit to hits in one video, the floor measured for it).
     group: "video" | "clip" | "shot": hits in the same one count as one, which the best stands for. views: whether a
     query that finds nothing plainly is asked again mirrored, and with the pictures found in its pictures. device:
-    "auto" | "cpu" | "cuda".
+    "auto" | "cpu" | "cuda". index_memory_bytes: what the index may take, where it has to be built first.
     """
 
     start_s: float | None = None
@@ -88,6 +88,7 @@ class SearchRequest:
     min_similarity: float | None = None
     views: bool = True
     device: str = "auto"
+    index_memory_bytes: int = INDEX_MEMORY_BYTES
 
     def __post_init__(self) -> None:
         for name in ("k", "per_video"):
@@ -114,6 +115,7 @@ class SearchRequest:
                 raise InputError(f"{name} must be between 0 and 1, not {value:g}")
         if self.device not in DEVICES:
             raise InputError(f"device must be one of {', '.join(DEVICES)}, not {self.device!r}")
+        check_index_memory(self.index_memory_bytes)
 
     @property
     def hits(self) -> int | None:

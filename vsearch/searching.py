@@ -110,7 +110,10 @@ class SearchSession:
     def _index(self) -> AnnIndex:
         from vsearch.search.cache import open_index
 
-        return open_index(self._gallery, self._cache, d=self._head.d, device=self._request.device)
+        request = self._request
+        return open_index(
+            self._gallery, self._cache, d=self._head.d, device=request.device, memory_bytes=request.index_memory_bytes
+        )
 
     @cached_property
     def _floor(self) -> float:

@@ -7,7 +7,7 @@ from fractions import Fraction
 import pytest
 import typer
 
-from vsearch.cli.text import cells, parse_rate, parse_time, table
+from vsearch.cli.text import cells, parse_memory, parse_rate, parse_time, table
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,13 @@ def test_rates_are_fractions() -> None:
     for text in ("0", "-1", "1/0", "nan", "fast", ""):
         with pytest.raises(typer.BadParameter):
             parse_rate(text)
+
+
+def test_memory_has_units_of_1024() -> None:
+    assert [parse_memory(text) for text in ("2G", "512m", "1.5KiB", "100", 7)] == [2 << 30, 512 << 20, 1536, 100, 7]
+    for text in ("", "G", "-1", "2X", "many"):
+        with pytest.raises(typer.BadParameter, match="no amount"):
+            parse_memory(text)
 
 
 def test_columns_are_aligned_also_for_wide_letters() -> None:

@@ -19,6 +19,7 @@ from tests.cli.runner import Outcome, vsearch
 from tests.cli.schemas import check, documented_schemas
 from tests.tiny_models import write_tiny_models
 from vsearch._version import __version__
+from vsearch.cli.commands.info import index_lines
 from vsearch.models import read_model_id
 
 
@@ -404,6 +405,29 @@ def test_info_has_the_sums_of_the_library(shelf: Path) -> None:
     told = on(shelf, "info").out
     assert "size per hour" in told
     assert "12.0 s" in told
+
+
+def test_info_tells_of_the_index_that_searches_look_into(shelf: Path, own_shelf: Path) -> None:
+    shutil.rmtree(own_shelf / "library" / "cache", ignore_errors=True)
+    assert on(own_shelf, "info", "--json").json()["index"] is None
+    query = shelf / "videos" / "a.mp4"
+    assert on(own_shelf, "search", query, "--index-memory", "1M").status == 1
+    assert on(own_shelf, "search", query, "--index-memory", "64M").status == 0
+    figures = on(own_shelf, "info", "--json").json()
+    check(figures, "info")
+    assert figures["index"]["kind"] == "flat"
+    assert 0 < figures["index"]["frames"] <= figures["frames"]
+    assert "index: flat, " in on(own_shelf, "info").out
+
+
+def test_an_approximate_index_says_how_much_it_finds() -> None:
+    told = index_lines(
+        {"kind": "ivf", "frames": 1_000_000, "bytes": 4e8, "cells": 2048, "nprobe": 64, "queries": 256}
+        | {"ann_recall_at_10": 0.9812}
+    )
+    (line,) = told
+    assert "64 of 2,048 cells looked into" in line
+    assert "98.1% of the true ten neighbours found (256 queries)" in line
 
 
 def test_info_of_a_video_has_its_clips(shelf: Path) -> None:

@@ -17,6 +17,7 @@ from typer.exceptions import TyperException
 
 from vsearch._version import __version__
 from vsearch.cli.progress import ClosingProgress, progress_on_stderr
+from vsearch.cli.text import parse_memory
 from vsearch.errors import VsearchError
 from vsearch.text import printable
 
@@ -43,6 +44,16 @@ DATABASE_HELP = "Keep the tables on PostgreSQL at this address (extra 'postgres'
 DatabaseOption = Annotated[str | None, typer.Option("--database", metavar="URL", help=DATABASE_HELP)]
 VerboseOption = Annotated[
     bool, typer.Option("--verbose", "-v", help="Say more on stderr; show where errors came from.")
+]
+IndexMemoryOption = Annotated[
+    int,
+    typer.Option(
+        "--index-memory",
+        parser=parse_memory,
+        metavar="SIZE",
+        show_default="2G",
+        help="What the search index may take of memory, when one is built.",
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, for programs.")]
 

@@ -106,3 +106,11 @@ def _padded(row: Sequence[str], widths: Sequence[int], right: set[int]) -> list[
     return [
         space + cell if i in right else cell + space for i, (cell, space) in enumerate(zip(row, spaces, strict=True))
     ]
+
+
+def parse_memory(text: str | int) -> int:
+    """Bytes from `2G`, `512M`, `64K` (powers of 1024) or plain digits. Raises BadParameter."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([KMGT]?)(?:i?B)?", str(text).strip(), re.IGNORECASE)
+    if found is None:
+        raise typer.BadParameter(f"{text!r} is no amount of memory: write 2G, 512M or bytes")
+    return int(float(found[1]) * 1024 ** " KMGT".index(found[2].upper() or " "))

@@ -10,6 +10,7 @@ import typer
 
 from vsearch.cli.context import (
     DatabaseOption,
+    IndexMemoryOption,
     JsonOption,
     LibraryOption,
     VerboseOption,
@@ -18,7 +19,7 @@ from vsearch.cli.context import (
     progress_shown,
 )
 from vsearch.cli.text import parse_pixels, parse_rate, print_json
-from vsearch.config import PREVIEW_PIXELS, IndexConfig, ReadConfig
+from vsearch.config import INDEX_MEMORY_BYTES, PREVIEW_PIXELS, IndexConfig, ReadConfig
 from vsearch.errors import NotALibraryError
 from vsearch.text import counted, printable, size, span
 
@@ -87,6 +88,7 @@ def index(
     no_quality_check: NoQualityCheckOption = False,
     no_pictures: NoPicturesOption = False,
     volume: VolumeOption = None,
+    index_memory: IndexMemoryOption = INDEX_MEMORY_BYTES,
     retry: RetryOption = False,
     dry_run: DryRunOption = False,
     log: LogOption = None,
@@ -121,6 +123,7 @@ def index(
         quality_check=not no_quality_check,
         upgrade=upgrade,
         pictures=not no_pictures,
+        index_memory_bytes=index_memory,
     )
     wanted = list(paths or [])
     if dry_run:

@@ -53,8 +53,9 @@ def describe(figures: dict[str, Any]) -> list[str]:
     plain = {key: value for key, value in figures.items() if key != "format" and not isinstance(value, (list, dict))}
     rows = [[name_of(key), shown] for key, value in plain.items() if (shown := value_of(key, value))]
     lines = table(rows) + tier_lines(figures.get("tiers")) + fidelity_lines(figures.get("fidelity"))
+    lines += index_lines(figures.get("index"))
     for key, value in figures.items():
-        if key in ("clips", "tiers", "fidelity"):
+        if key in ("clips", "tiers", "fidelity", "index"):
             continue
         if isinstance(value, list) and value:
             lines.append(f"{name_of(key)}:")
@@ -96,6 +97,20 @@ def tier_lines(tiers: Any) -> list[str]:
         for tier in tiers
     ]
     return ["stored:", *(f"  {line}" for line in table(rows, head=head, right=range(2, 8)))]
+
+
+def index_lines(index: Any) -> list[str]:
+    """What searches look into, and how much of what is there they find."""
+    if not index:
+        return []
+    facts = [index["kind"], counted(index["frames"], "frame"), size(index["bytes"])]
+    if "ann_recall_at_10" in index:
+        asked = counted(index["queries"], "query", "queries")
+        facts += [
+            f"{index['nprobe']:,} of {counted(index['cells'], 'cell')} looked into",
+            f"{index['ann_recall_at_10']:.1%} of the true ten neighbours found ({asked})",
+        ]
+    return [f"index: {', '.join(facts)}"]
 
 
 def fidelity_lines(fidelity: Any) -> list[str]:

@@ -18,6 +18,7 @@ from vsearch.cli.context import (
     BlurOption,
     DatabaseOption,
     GreyOption,
+    IndexMemoryOption,
     JsonOption,
     LibraryOption,
     VerboseOption,
@@ -26,7 +27,7 @@ from vsearch.cli.context import (
 )
 from vsearch.cli.limits import parse_days, parse_limits, parse_lines, parse_size
 from vsearch.cli.text import parse_export, parse_region, parse_threshold, parse_time, print_json, table
-from vsearch.config import Region
+from vsearch.config import INDEX_MEMORY_BYTES, Region
 from vsearch.request import Examples, SearchRequest, VideoFilter
 from vsearch.text import clock, printable
 
@@ -166,6 +167,7 @@ def search(
     min_similarity: FloorOption = None,
     views: ViewsOption = True,
     device: DeviceOption = "auto",
+    index_memory: IndexMemoryOption = INDEX_MEMORY_BYTES,
     fail_on_match: FailOption = False,
     new: NewOption = False,
     null: NullOption = False,
@@ -232,6 +234,7 @@ def search(
         min_similarity=min_similarity,
         views=views,
         device=device,
+        index_memory_bytes=index_memory,
     )
     failed = found = False
     with open_library(library, database, blur=blur, grey=grey) as opened:

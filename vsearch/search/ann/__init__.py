@@ -4,4 +4,11 @@ from __future__ import annotations
 
 from vsearch.registry import Registry
 
-INDEXES = Registry("index", {"flat": "vsearch.search.ann.flat:FlatIndex"})
+INDEXES = Registry(
+    "index",
+    {
+        "flat": "vsearch.search.ann.flat:FlatIndex",
+        "ivf": "vsearch.search.ann.ivf:IvfIndex",
+        "ivfpq": "vsearch.search.ann.ivf:IvfPqIndex",
+    },
+)

@@ -19,6 +19,7 @@ class AnnIndex(Protocol):
     """
 
     d: int
+    facts: Mapping[str, str | int | float]  # how it is built and what was measured of it, JSON-ready; kept in its file
 
     def __init__(self, d: int, *, device: str = "cpu") -> None:
         """An empty index for `d` dimensions. device: "auto" | "cpu" | "cuda"; UnavailableError if it is not there."""
@@ -30,8 +31,23 @@ class AnnIndex(Protocol):
         """(n,) int64, every id in the index, in no particular order; not to be written to."""
         ...
 
-    def train(self, vectors: NDArray[np.float32]) -> None:
-        """Learn the structure from (n, d) vectors; an exact index needs none."""
+    @property
+    def pending(self) -> int:
+        """Rows that lie in memory until `save` and `load` put them on disk; 0 for a structure that lives in memory."""
+        ...
+
+    def train(self, vectors: NDArray[np.float32], *, n: int | None = None) -> None:
+        """Learn the structure from a sample (m, d), before any is added; an exact index needs none.
+
+        n: how many vectors it is going to hold (None: about as many as the sample).
+        """
+        ...
+
+    def tune(self, queries: NDArray[np.float32], nearest: NDArray[np.int64], *, wanted: float) -> None:
+        """Choose how searches look so that they find `wanted` of the true neighbours; recall goes into `facts`.
+
+        queries: (q, d) float32; nearest: (q, k) int64, the ids that exact search gives, -1 where there are fewer.
+        """
         ...
 
     def add(self, ids: NDArray[np.int64], vectors: NDArray[np.float32]) -> None:
@@ -58,8 +74,15 @@ class AnnIndex(Protocol):
         """
         ...
 
+    def faiss_index(self, allowed_rows: NDArray[np.bool_] | None = None) -> tuple[Any, Any]:
+        """FAISS's own index over what was loaded, labels being rows in the order of `ids()`, and search parameters.
+
+        To measure against. allowed_rows: (n,) bool, the only ones that may be found.
+        """
+        ...
+
     def memory_bytes(self, n: int) -> int:
-        """About how much memory n vectors would take."""
+        """About how much memory n vectors would take; what is only mapped for now and then is not counted."""
         ...
 
     def save(self, path: Path, *, stamp: Mapping[str, str | int]) -> None:

@@ -1,12 +1,14 @@
 """Index files: named arrays behind a checked header, whatever structure they belong to. No pickle, no FAISS reader.
 
-    magic        8 bytes   b"VSANN\\x00\\x01\\n"
+    magic        8 bytes   b"VSANN\\x00\\x02\\n"
     header size  4 bytes   little-endian unsigned
-    header       JSON      {"kind", "d", "stamp": {...}, "arrays": [[name, dtype, [shape...]], ...]}
-    arrays                 one after the other, C order, little-endian
-    checksum     4 bytes   CRC-32 of everything before it
+    header       JSON      {"kind", "d", "stamp": {...}, "facts": {...}, "arrays": [[name, dtype, [shape...]], ...]}
+    arrays                 C order, little-endian, each from a multiple of 64 bytes on
+    checksums    4 bytes each   CRC-32 of everything before the first array, then of each array
 
-The arrays begin right after the header, the file ends with the checksum. Sizes are checked before memory is allocated.
+The file ends with the checksums. Sizes are checked before memory is allocated. Arrays may be mapped instead of read. Of
+a large file only the header and what is read are held against their checksums: to read gigabytes before each query
+would cost more than what a flipped bit in the mapped arrays can do, which is to lose or to add a candidate.
 """
 
 from __future__ import annotations
@@ -15,9 +17,9 @@ import json
 import os
 import struct
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from io import BufferedReader
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -26,62 +28,117 @@ from numpy.typing import NDArray
 
 from vsearch.errors import AnnError
 
-MAGIC = b"VSANN\x00\x01\n"
+MAGIC = b"VSANN\x00\x02\n"
 MAX_HEADER_BYTES = 1 << 20
 DTYPES = ("<i8", "<f2", "<f4", "|i1", "|u1")
+ALIGNMENT = 64
+CHECKED_BYTES = 1 << 28  # a file up to this size is checked whole when it is opened, mapped or not
 _PIECE_BYTES = 1 << 20  # checked and moved so much at a time, while it is in the processor's cache
 
 Stamp = Mapping[str, str | int]
+Facts = Mapping[str, str | int | float]
 
 
-def write_index(path: Path, *, kind: str, d: int, stamp: Stamp, arrays: Mapping[str, NDArray[Any]]) -> None:
+@dataclass(frozen=True, slots=True, eq=False)
+class Stream:
+    """An array that is written piece by piece: C-ordered parts along its first axis that make up `shape`."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    parts: Iterable[NDArray[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What a file says of itself. stamp: what it was built from; facts: how it was built, and what was measured.
+
+    arrays: name -> (dtype, shape, offset in the file); `size`: the file's.
+    """
+
+    kind: str
+    d: int
+    stamp: dict[str, str | int]
+    facts: dict[str, str | int | float]
+    arrays: dict[str, tuple[str, tuple[int, ...], int]]
+    size: int
+
+
+def write_index(
+    path: Path,
+    *,
+    kind: str,
+    d: int,
+    stamp: Stamp,
+    arrays: Mapping[str, NDArray[Any] | Stream],
+    facts: Facts | None = None,
+) -> None:
     """Write one index file and synchronise it to disk. Raises OSError."""
-    laid_out = {
-        name: np.ascontiguousarray(array).astype(array.dtype.newbyteorder("<"), copy=False)
-        for name, array in arrays.items()
+    streams = {name: array if isinstance(array, Stream) else _whole(array) for name, array in arrays.items()}
+    told = {
+        "kind": kind,
+        "d": d,
+        "stamp": dict(stamp),
+        "facts": dict(facts or {}),
+        "arrays": [[name, stream.dtype, list(stream.shape)] for name, stream in streams.items()],
     }
-    header = json.dumps(
-        {
-            "kind": kind,
-            "d": d,
-            "stamp": dict(stamp),
-            "arrays": [[name, array.dtype.str, list(array.shape)] for name, array in laid_out.items()],
-        }
-    ).encode()
+    header = json.dumps(told).encode()
+    header += b" " * (-(len(MAGIC) + 4 + len(header)) % ALIGNMENT)
+    start = MAGIC + struct.pack("<I", len(header)) + header
     with path.open("wb") as file:
-        checksum = 0
-        start = MAGIC + struct.pack("<I", len(header)) + header
-        for piece in chain([memoryview(start)], *map(_pieces, laid_out.values())):
-            checksum = zlib.crc32(piece, checksum)
-            file.write(piece)
-        file.write(struct.pack("<I", checksum))
+        file.write(start)
+        checksums = [zlib.crc32(start)]
+        for name, stream in streams.items():
+            expected = file.tell() + _array_bytes(name, stream.dtype, stream.shape)
+            checksum = 0
+            for part in stream.parts:
+                for piece in _pieces(np.ascontiguousarray(part, np.dtype(stream.dtype))):
+                    checksum = zlib.crc32(piece, checksum)
+                    file.write(piece)
+            if file.tell() != expected:
+                raise ValueError(f"{name}: the parts are not of shape {stream.shape}")
+            file.write(b"\0" * (-expected % ALIGNMENT))
+            checksums.append(checksum)
+        file.write(struct.pack(f"<{len(checksums)}I", *checksums))
         file.flush()
         os.fsync(file.fileno())
 
 
+def read_header(path: Path) -> Header:
+    """What a file says of itself, nothing else being read. Raises AnnError (damaged), OSError."""
+    with path.open("rb") as file:
+        return _read_header(file, path)
+
+
 def read_stamp(path: Path) -> dict[str, str | int]:
     """What the file says it was built from, the header alone being read. Raises AnnError (damaged), OSError."""
-    with path.open("rb") as file:
-        header, _ = _read_header(file, path)
-    return dict(header["stamp"])
+    return read_header(path).stamp
 
 
-def read_index(path: Path, *, kind: str) -> tuple[int, dict[str, NDArray[Any]]]:
-    """(d, arrays by name) of a file of this kind. Raises AnnError when it is damaged or of another kind, OSError."""
+def read_index(path: Path, *, kind: str, mapped: Collection[str] = ()) -> tuple[Header, dict[str, NDArray[Any]]]:
+    """(header, arrays by name) of a file of this kind; the arrays named in `mapped` stay on disk, not to be written to.
+
+    Raises AnnError when it is damaged or of another kind, OSError.
+    """
     with path.open("rb") as file:
-        header, checksum = _read_header(file, path)
-        if header["kind"] != kind:
-            raise AnnError(f"{path}: expected an index of kind {kind!r}, found {header['kind']!r}")
+        header = _read_header(file, path)
+        if header.kind != kind:
+            raise AnnError(f"{path}: expected an index of kind {kind!r}, found {header.kind!r}")
+        file.seek(header.size - 4 * len(header.arrays))
+        checksums = struct.unpack(f"<{len(header.arrays)}I", file.read())
         arrays: dict[str, NDArray[Any]] = {}
-        for name, dtype, shape in header["arrays"]:
-            arrays[name] = np.empty(shape, np.dtype(dtype))
-            for piece in _pieces(arrays[name]):
-                if file.readinto(piece) != len(piece):
-                    raise AnnError(f"{path}: the file ended early")
-                checksum = zlib.crc32(piece, checksum)
-        if file.read() != struct.pack("<I", checksum):
-            raise AnnError(f"{path}: the checksum does not fit: the file is damaged")
-    return header["d"], arrays
+        for (name, (dtype, shape, offset)), wanted in zip(header.arrays.items(), checksums, strict=True):
+            if name in mapped and np.prod(shape) > 0:
+                arrays[name] = np.memmap(file, np.dtype(dtype), "r", offset, shape).view(np.ndarray)
+                checksum = _checksum(arrays[name]) if header.size <= CHECKED_BYTES else wanted
+            else:
+                arrays[name], checksum = _read_array(file, dtype, shape, offset, path)
+            if checksum != wanted:
+                raise AnnError(f"{path}: the checksum of {name} does not fit: the file is damaged")
+    return header, arrays
+
+
+def _whole(array: NDArray[Any]) -> Stream:
+    return Stream(array.dtype.newbyteorder("<").str, array.shape, [array])
 
 
 def _pieces(array: NDArray[Any]) -> Iterator[memoryview]:
@@ -90,8 +147,27 @@ def _pieces(array: NDArray[Any]) -> Iterator[memoryview]:
         yield view[start : start + _PIECE_BYTES]
 
 
-def _read_header(file: BufferedReader, path: Path) -> tuple[dict[str, Any], int]:
-    """(checked header, checksum so far); the file then stands at the first array."""
+def _checksum(array: NDArray[Any]) -> int:
+    checksum = 0
+    for piece in _pieces(array):
+        checksum = zlib.crc32(piece, checksum)
+    return checksum
+
+
+def _read_array(
+    file: BufferedReader, dtype: str, shape: tuple[int, ...], offset: int, path: Path
+) -> tuple[NDArray[Any], int]:
+    array = np.empty(shape, np.dtype(dtype))
+    checksum = 0
+    file.seek(offset)
+    for piece in _pieces(array):
+        if file.readinto(piece) != len(piece):
+            raise AnnError(f"{path}: the file ended early")
+        checksum = zlib.crc32(piece, checksum)
+    return array, checksum
+
+
+def _read_header(file: BufferedReader, path: Path) -> Header:
     start = file.read(len(MAGIC) + 4)
     if len(start) != len(MAGIC) + 4 or not start.startswith(MAGIC):
         raise AnnError(f"{path}: not an index file, or one of another version")
@@ -100,18 +176,29 @@ def _read_header(file: BufferedReader, path: Path) -> tuple[dict[str, Any], int]
         raise AnnError(f"{path}: a header of {size} bytes: the file is damaged")
     data = file.read(size)
     try:
-        header = json.loads(data)
-        expected = len(start) + size + 4 + sum(_array_bytes(*entry) for entry in header["arrays"])
-        sound = isinstance(header["kind"], str) and isinstance(header["d"], int) and isinstance(header["stamp"], dict)
+        told = json.loads(data)
+        position = len(start) + size
+        arrays = {}
+        for name, dtype, shape in told["arrays"]:
+            arrays[name] = (dtype, tuple(shape), position)
+            position += _array_bytes(name, dtype, shape)
+            position += -position % ALIGNMENT
+        header = Header(told["kind"], told["d"], told["stamp"], told["facts"], arrays, position + 4 * (1 + len(arrays)))
+        sound = isinstance(header.kind, str) and isinstance(header.d, int) and len(arrays) == len(told["arrays"])
+        sound = sound and isinstance(header.stamp, dict) and isinstance(header.facts, dict)
     except (ValueError, TypeError, KeyError) as error:
         raise AnnError(f"{path}: the header is damaged") from error
     found = os.fstat(file.fileno()).st_size
-    if not sound or found != expected:
-        raise AnnError(f"{path}: expected {expected} bytes, found {found}: the file is damaged")
-    return header, zlib.crc32(start + data)
+    if not sound or found != header.size:
+        raise AnnError(f"{path}: expected {header.size} bytes, found {found}: the file is damaged")
+    file.seek(position)
+    if file.read(4) != struct.pack("<I", zlib.crc32(start + data)):
+        raise AnnError(f"{path}: the checksum of the header does not fit: the file is damaged")
+    return header
 
 
-def _array_bytes(name: object, dtype: object, shape: list[int]) -> int:
+def _array_bytes(name: object, dtype: object, shape: Iterable[int]) -> int:
+    shape = tuple(shape)
     if not isinstance(name, str) or dtype not in DTYPES or not all(isinstance(n, int) and n >= 0 for n in shape):
         raise ValueError(f"no array: {name!r}, {dtype!r}, {shape!r}")
     n_bytes = np.dtype(str(dtype)).itemsize

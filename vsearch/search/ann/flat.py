@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from vsearch.errors import AnnError, InputError
 from vsearch.search.ann.faiss_package import faiss, uses_gpu
-from vsearch.search.ann.files import Stamp, read_index, write_index
+from vsearch.search.ann.files import Facts, Stamp, read_index, write_index
 
 KIND = "flat"
 GPU_MAX_K = 2048
@@ -29,6 +29,7 @@ class FlatIndex:
 
     def __init__(self, d: int, *, device: str = "cpu") -> None:
         self.d = d
+        self.facts: Facts = {}
         self._on_gpu = uses_gpu(device)
         self._index = faiss.IndexFlatIP(d)
         self._ids = np.empty(0, np.int64)  # of each dense row
@@ -37,11 +38,18 @@ class FlatIndex:
     def __len__(self) -> int:
         return int(self._index.ntotal)
 
+    @property
+    def pending(self) -> int:
+        return 0
+
     def ids(self) -> NDArray[np.int64]:
         return self._ids
 
-    def train(self, vectors: NDArray[np.float32]) -> None:
+    def train(self, vectors: NDArray[np.float32], *, n: int | None = None) -> None:
         """Nothing to learn."""
+
+    def tune(self, queries: NDArray[np.float32], nearest: NDArray[np.int64], *, wanted: float) -> None:
+        """Nothing to choose."""
 
     def add(self, ids: NDArray[np.int64], vectors: NDArray[np.float32]) -> None:
         self._check(vectors)
@@ -86,8 +94,15 @@ class FlatIndex:
             return scores, np.where(missing, -1, self._ids[rows])
         return scores, self._ids[rows]
 
+    def faiss_index(self, allowed_rows: NDArray[np.bool_] | None = None) -> tuple[Any, Any]:
+        """FAISS's own index, its labels the rows in the order of `ids()`, and its parameters: to measure against.
+
+        allowed_rows: (n,) bool, the only ones that may be found.
+        """
+        return self._index, None if allowed_rows is None else faiss.SearchParameters(sel=_selector(allowed_rows))
+
     def memory_bytes(self, n: int) -> int:
-        return n * (self.d * (2 if self._on_gpu else 4) + 8)
+        return n * (self.d * 4 + 8)
 
     def save(self, path: Path, *, stamp: Stamp) -> None:
         halves = np.empty((len(self), self.d), np.float16)
@@ -98,7 +113,8 @@ class FlatIndex:
 
     @classmethod
     def load(cls, path: Path, *, device: str = "cpu") -> Self:
-        d, arrays = read_index(path, kind=KIND)
+        header, arrays = read_index(path, kind=KIND)
+        d = header.d
         ids, vectors = arrays.get("ids"), arrays.get("vectors")
         if ids is None or vectors is None or d < 1 or ids.dtype != np.int64 or vectors.dtype != np.float16:
             raise AnnError(f"{path}: ids or vectors are missing: the file is damaged")
