@@ -10,8 +10,10 @@ from benchmarks.report import BenchmarkError
 from vsearch.errors import VsearchError
 
 PROGRAMS = {
+    "copies": "benchmarks.bench_copies:main",
     "duplicates": "benchmarks.bench_duplicates:main",
     "excerpts": "benchmarks.bench_excerpts:main",
+    "long": "benchmarks.bench_long:main",
     "previews": "benchmarks.bench_previews:main",
     "rate_distortion": "benchmarks.bench_rate_distortion:main",
     "scale": "benchmarks.bench_scale:main",

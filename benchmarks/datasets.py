@@ -1,4 +1,5 @@
-"""The real videos that figures are taken on: `dev` of the corpus, which nothing was trained on."""
+"""The real videos that figures are taken on: `dev` of the corpus, which nothing was trained on; `train` to be passed
+over."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ from typing import Any
 from benchmarks.environment import ROOT
 from benchmarks.report import BenchmarkError
 
-MANIFEST = "dev.jsonl"
+MANIFEST, TRAINED_ON = "dev.jsonl", "train.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +47,20 @@ def corpus_folder(named: Path | None = None) -> Path:
 
 def dev_videos(corpus: Path) -> list[Video]:
     """Every video of `dev`, in the order of the manifest. Raises BenchmarkError for a manifest that does not fit."""
+    return _videos(corpus, MANIFEST)
+
+
+def train_videos(corpus: Path) -> list[Video]:
+    """Every video of `train`, which models were trained on: distractors, never queries that are to be found.
+
+    None when the corpus has no such part. Raises BenchmarkError for a manifest that does not fit.
+    """
+    return _videos(corpus, TRAINED_ON) if (corpus / TRAINED_ON).is_file() else []
+
+
+def _videos(corpus: Path, manifest: str) -> list[Video]:
     videos = []
-    for number, line in enumerate((corpus / MANIFEST).read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate((corpus / manifest).read_text(encoding="utf-8").splitlines(), 1):
         try:
             fields = json.loads(line)
             videos.append(
@@ -63,10 +76,10 @@ def dev_videos(corpus: Path) -> list[Video]:
                 )
             )
         except (ValueError, KeyError, TypeError) as error:
-            raise BenchmarkError(f"{corpus / MANIFEST}, line {number}: {error!r}") from error
+            raise BenchmarkError(f"{corpus / manifest}, line {number}: {error!r}") from error
     missing = [video.name for video in videos if not video.path.is_file()]
     if missing or not videos:
-        raise BenchmarkError(f"{corpus / MANIFEST}: {len(missing)} of {len(videos)} files are missing {missing[:3]}")
+        raise BenchmarkError(f"{corpus / manifest}: {len(missing)} of {len(videos)} files are missing {missing[:3]}")
     return videos
 
 

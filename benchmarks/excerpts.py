@@ -110,7 +110,7 @@ def _encode(
     first: Fraction | None = None
     taken: list[Fraction] = []
     encoder: VideoStream | None = None
-    for frame, time in _timed(frames, source):
+    for frame, time in timed_frames(frames, source):
         first = time if first is None else first
         if time - first >= cut.start_s + length_s:
             break
@@ -129,7 +129,7 @@ def _encode(
     return first, taken[0], taken[-1] + (taken[-1] - taken[-2])
 
 
-def _timed(frames: Iterator[VideoFrame], source: VideoStream) -> Iterator[tuple[VideoFrame, Fraction]]:
+def timed_frames(frames: Iterator[VideoFrame], source: VideoStream) -> Iterator[tuple[VideoFrame, Fraction]]:
     """Frames with their times in seconds, ascending: where a container has none, or wrong ones, at the average rate."""
     base, step = source.time_base or Fraction(1, 1000), 1 / (source.average_rate or Fraction(25))
     last: Fraction | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -55,3 +56,8 @@ def index_videos(library: Library, videos: Sequence[Video]) -> IndexReport:
     if others:
         raise BenchmarkError(f"{library.folder} holds other videos ({sorted(others)[0]}): name an empty folder")
     return report
+
+
+def names_hash(videos: Sequence[Video]) -> str:
+    """A short name for a set of videos."""
+    return hashlib.blake2b("\n".join(sorted(video.name for video in videos)).encode(), digest_size=6).hexdigest()

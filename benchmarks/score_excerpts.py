@@ -16,6 +16,13 @@ from vsearch.metrics import percentile, recall_at_k, temporal_iou
 RIGHT, NEUTRAL, WRONG = "right", "neutral", "wrong"
 
 
+def verdict(source: Video, found: Video) -> str:
+    """What it means that a query cut from `source` is answered with `found`."""
+    if found.group == source.group:
+        return RIGHT
+    return NEUTRAL if found.scene == source.scene else WRONG
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """One hit: a video of the library and a range in it."""
@@ -41,9 +48,7 @@ class Answer:
     elapsed_s: float
 
     def judge(self, found: Found) -> str:
-        if found.video.group == self.source.group:
-            return RIGHT
-        return NEUTRAL if found.video.scene == self.source.scene else WRONG
+        return verdict(self.source, found.video)
 
     def judged(self, hits: Sequence[Found]) -> list[str]:
         """The verdicts that count, best first."""
