@@ -15,7 +15,7 @@ from typing import Any
 from benchmarks import asking, datasets, environment, film, frame_peers, libraries, report
 from benchmarks.copies_tables import number, read_figures
 from benchmarks.datasets import Video
-from benchmarks.edited_queries import QuerySet, choose_others
+from benchmarks.edited_queries import OTHERS, QuerySet, choose_others
 from benchmarks.film import FilmClip
 from benchmarks.report import BenchmarkError, Goal, Report, Table, say, spread
 from benchmarks.score_copies import START_WITHIN_S, CopyAnswer
@@ -43,7 +43,7 @@ def main(argv: Sequence[str]) -> int:
     frame_peers.check_peers(peers)
     corpus = datasets.corpus_folder(args.corpus)
     dev, train = datasets.dev_videos(corpus), datasets.train_videos(corpus)
-    outside = choose_others(train or dev, seed=args.seed)
+    outside = choose_others(train or dev, seed=args.seed, at_most=min(OTHERS, len(train or dev) // 4))
     groups = {video.group for video in outside}
     shown = [[video for video in part if video.group not in groups] for part in (dev, train)]
     clips = film.plan_film(*shown, seconds=args.seconds, seed=args.seed)

@@ -10,7 +10,7 @@ from benchmarks.report import BenchmarkError
 
 
 def draw_recall(systems: Mapping[str, Mapping[str, Any]], *, output: Path) -> None:
-    """A row an edit, a mark a system, the first one's in black. Raises BenchmarkError for a file that can't be written."""
+    """A row an edit, a mark a system, the first one's black. Raises BenchmarkError when the file can't be written."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

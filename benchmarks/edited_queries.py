@@ -261,8 +261,8 @@ def _picture(frame: av.VideoFrame, pixel_aspect: Fraction) -> Picture:
     """As it is shown: square pixels, at most `MOST_PIXELS`, even sides, turned as the file says."""
     width = frame.width * float(pixel_aspect)
     scale = min(1.0, (MOST_PIXELS / (width * frame.height)) ** 0.5)
-    size = [max(2, round(side * scale / 2) * 2) for side in (width, frame.height)]
-    shown = frame.reformat(*size, format="rgb24", interpolation="AREA").to_image()
+    wide, high = (max(2, round(side * scale / 2) * 2) for side in (width, frame.height))
+    shown = Image.fromarray(frame.reformat(wide, high, "rgb24", interpolation="AREA").to_ndarray())
     return shown.rotate(frame.rotation, expand=True) if frame.rotation else shown
 
 
@@ -323,8 +323,12 @@ def _other_pictures(others: tuple[Video, ...], number: int) -> list[Picture]:
     return read_pictures(others[number % len(others)].path, until_s=OTHERS_S).frames
 
 
-def choose_others(absent: Sequence[Video], *, seed: int) -> tuple[Video, ...]:
-    """The absent videos whose pictures stand behind, beside and around excerpts."""
-    random = Random(f"{seed} others")
-    long = sorted((video for video in absent if video.duration_s >= OTHERS_S), key=lambda video: video.name)
-    return tuple(random.sample(long, min(OTHERS, len(long))))
+def choose_others(videos: Sequence[Video], *, seed: int, at_most: int = OTHERS) -> tuple[Video, ...]:
+    """Videos whose pictures stand behind, beside and around excerpts, out of some that are not searched.
+
+    Raises BenchmarkError when none is long enough.
+    """
+    long = sorted((video for video in videos if video.duration_s >= OTHERS_S), key=lambda video: video.name)
+    if not long or at_most < 1:
+        raise BenchmarkError(f"no video of {OTHERS_S:g} s is left out of what is searched, to stand around excerpts")
+    return tuple(Random(f"{seed} others").sample(long, min(at_most, len(long))))

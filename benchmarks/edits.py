@@ -182,16 +182,16 @@ def stickers(random: Random) -> Change:
 def _stickers(size: tuple[int, int], random: Random) -> tuple[Picture, Picture]:
     """What lies upon a picture of that size, and where."""
     upon, mask = Image.new("RGB", size), Image.new("L", size)
-    pens, short = (ImageDraw.Draw(upon), ImageDraw.Draw(mask)), min(size)
+    seen, covered, short = ImageDraw.Draw(upon), ImageDraw.Draw(mask), min(size)
     while np.asarray(mask).mean() < 255 / 3:
         radius, x, y = random.uniform(0.08, 0.2) * short, random.uniform(0, size[0]), random.uniform(0, size[1])
-        box, colour, round_one = (
-            (x - radius, y - radius, x + radius, y + radius),
-            _colour(random),
-            random.random() < 0.6,
-        )
-        for pen, fill in zip(pens, (colour, 255), strict=True):
-            (pen.ellipse if round_one else pen.rectangle)(box, fill=fill)
+        box, colour = (x - radius, y - radius, x + radius, y + radius), _colour(random)
+        if random.random() < 0.6:
+            seen.ellipse(box, fill=colour)
+            covered.ellipse(box, fill=255)
+        else:
+            seen.rectangle(box, fill=colour)
+            covered.rectangle(box, fill=255)
     return upon, mask
 
 
@@ -264,7 +264,7 @@ def perspective(random: Random) -> Change:
 
 
 def homography(seen: Corners, flat: Corners) -> tuple[float, ...]:
-    """The eight coefficients with which Pillow finds, for a point inside the corners seen, its place in the flat ones."""
+    """The eight coefficients by which Pillow finds, for a point inside the corners seen, its place in the flat ones."""
     rows, wanted = [], []
     for (x, y), (u, v) in zip(seen, flat, strict=True):
         rows += [[x, y, 1, 0, 0, 0, -u * x, -u * y], [0, 0, 0, x, y, 1, -v * x, -v * y]]

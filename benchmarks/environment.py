@@ -25,6 +25,8 @@ PACKAGES = {
     "decord": ("decord2", "decord"),
     "numpy": ("numpy",),
     "pillow": ("pillow",),
+    "pdqhash": ("pdqhash",),
+    "imagehash": ("ImageHash",),
 }
 
 

@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.datasets import Video
-from benchmarks.edited_queries import Picture, QuerySet, read_pictures
+from benchmarks.edited_queries import QuerySet, read_pictures
+from benchmarks.edits import Picture
 from benchmarks.report import BenchmarkError, say
 from benchmarks.score_copies import CopyAnswer, CopyHit
 
@@ -189,8 +190,8 @@ def compare(
 ) -> CopyHit | None:
     """A query and a video: (m, n) cosines of their frames. None where no frame matches.
 
-    Where it is: at the median of the differences in time between the query's frames and those that they match best,
-    as long as the query.
+    Where it is: from the first to the last frame of the query that matches, moved by the median difference in time
+    between the query's frames and those that they match best.
     """
     if 0 in cosines.shape:
         return None
@@ -198,15 +199,16 @@ def compare(
     matching = best >= (-1.0 if peer.least_cosine is None else peer.least_cosine)
     if not matching.any():
         return None
-    offsets = times_s[cosines.argmax(axis=1)] - query.times_s
-    start_s = float(np.median(offsets[matching]))
+    offset_s = float(np.median((times_s[cosines.argmax(axis=1)] - query.times_s)[matching]))
+    first_s, last_s = query.times_s[matching][[0, -1]].tolist()
+    until_s = min(last_s + EVERY_S, query.length_s)
     similarity = float(best[matching].mean())
     return CopyHit(
         video=video,
-        start_s=max(0.0, start_s),
-        end_s=start_s + (EVERY_S if still else query.length_s),
-        query_start_s=None if still else 0.0,
-        query_end_s=None if still else query.length_s,
+        start_s=max(0.0, first_s + offset_s),
+        end_s=(last_s + EVERY_S if still else until_s) + offset_s,
+        query_start_s=None if still else first_s,
+        query_end_s=None if still else until_s,
         similarity=similarity,
         score=similarity if peer.least_cosine is None else float(matching.mean()),
     )
