@@ -53,7 +53,7 @@ def dev_videos(corpus: Path) -> list[Video]:
 def train_videos(corpus: Path) -> list[Video]:
     """Every video of `train`, which models were trained on: distractors, never queries that are to be found.
 
-    None when the corpus has no such part. Raises BenchmarkError for a manifest that does not fit.
+    An empty list when the corpus has no such part. Raises BenchmarkError for a manifest that does not fit.
     """
     return _videos(corpus, TRAINED_ON) if (corpus / TRAINED_ON).is_file() else []
 

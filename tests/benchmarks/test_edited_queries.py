@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
+from random import Random
 
 import av
 import numpy as np
 import pytest
+from PIL import Image
 
 from benchmarks.copies import (
     COPY,
@@ -155,9 +157,7 @@ def test_an_excerpt_of_the_whole_has_no_other_place() -> None:
     assert not is_self_similar(still, np.arange(50) / 10, slice(0, 50))
 
 
-def _picture(number: int) -> object:
-    from PIL import Image
-
+def _picture(number: int) -> Image.Image:
     wide = videos.texture(5, (72, 128 + 300))
     return Image.fromarray(wide[:, :, 3 * number : 3 * number + 128].transpose(1, 2, 0))
 
@@ -180,7 +180,7 @@ def test_no_group_stands_on_both_sides_and_scenes_of_several_groups_do() -> None
 
 
 def test_groups_are_drawn_by_their_share() -> None:
-    assert len(draw_groups(DEV, 0.5, __import__("random").Random(0))) == 5
+    assert len(draw_groups(DEV, 0.5, Random(0))) == 5
 
 
 def test_copies_are_of_long_videos_of_the_gallery_and_spread_over_groups() -> None:

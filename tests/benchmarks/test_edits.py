@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.edits import EDITS, differs, homography, unchanged
+from benchmarks.edits import EDITS, Edit, differs, homography, unchanged
+from benchmarks.environment import ROOT
 from tests import videos
 
 PICTURE, OTHER = (Image.fromarray(videos.texture(scene, (144, 256)).transpose(1, 2, 0)) for scene in (3, 4))
@@ -30,15 +31,20 @@ def test_every_edit_does_something() -> None:
         assert coded or differs(edited(edit.name), PICTURE), edit.name
 
 
+def test_the_documentation_tells_every_edit_and_its_strength() -> None:
+    told = (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
+    for edit in EDITS.values():
+        assert f"| {edit.name} | {edit.strength} |" in told
+
+
 @pytest.mark.parametrize("edit", OF_PICTURES, ids=lambda edit: edit.name)
-def test_equal_seeds_change_pictures_alike(edit: object) -> None:
-    name = str(getattr(edit, "name", ""))
-    assert not differs(edited(name, seed=5), edited(name, seed=5))
+def test_equal_seeds_change_pictures_alike(edit: Edit) -> None:
+    assert not differs(edited(edit.name, seed=5), edited(edit.name, seed=5))
 
 
 @pytest.mark.parametrize("edit", [edit for edit in OF_PICTURES if edit.name != "noise"], ids=lambda edit: edit.name)
-def test_all_frames_of_a_query_are_changed_alike(edit: object) -> None:
-    change = EDITS[str(getattr(edit, "name", ""))].prepare(Random(2))
+def test_all_frames_of_a_query_are_changed_alike(edit: Edit) -> None:
+    change = edit.prepare(Random(2))
     assert not differs(change(PICTURE, OTHER), change(PICTURE, OTHER))
 
 
