@@ -232,29 +232,45 @@ def read_pictures(path: Path, *, until_s: float = float("inf"), least_step_s: fl
 
     Raises BenchmarkError when it cannot be decoded.
     """
+    frames: list[Picture] = []
+    times: list[float] = []
+    end_s = 0.0
+    for time_s, end_s, picture in timed_pictures(path, until_s=until_s, least_step_s=least_step_s):  # noqa: B007
+        if picture is not None:
+            frames.append(picture)
+            times.append(time_s)
+    return Pictures(frames, np.array(times), end_s)
+
+
+def timed_pictures(
+    path: Path, *, until_s: float = float("inf"), least_step_s: float
+) -> Iterator[tuple[float, float, Picture | None]]:
+    """Every frame that is shown before `until_s`: from when (seconds since the first one), until when if it lasts as
+    long as the frame before it, and the picture; None less than `least_step_s` after the last picture.
+
+    Raises BenchmarkError for a file that cannot be decoded.
+    """
+    taken_s: float | None = None
     try:
         with av.open(str(path), metadata_errors="replace") as source:
             stream = source.streams.video[0]
             stream.thread_type = "AUTO"
-            frames: list[Picture] = []
-            times: list[float] = []
             first: Fraction | None = None
-            since, step = 0.0, float(1 / (stream.average_rate or Fraction(25)))
+            time_s, step_s = 0.0, float(1 / (stream.average_rate or Fraction(25)))
             for frame, time in timed_frames(source.decode(stream), stream):
                 first = time if first is None else first
-                since, last = float(time - first), since
-                if since >= until_s:
-                    since = last
+                last_s, time_s = time_s, float(time - first)
+                if time_s >= until_s:
                     break
-                step = since - last if since > last else step
-                if not times or since - times[-1] >= least_step_s:
-                    frames.append(_picture(frame, stream.sample_aspect_ratio or Fraction(1)))
-                    times.append(since)
+                step_s = time_s - last_s or step_s
+                wanted = taken_s is None or time_s - taken_s >= least_step_s
+                taken_s = time_s if wanted else taken_s
+                shown = _picture(frame, stream.sample_aspect_ratio or Fraction(1)) if wanted else None
+                yield time_s, min(time_s + step_s, until_s), shown
     except (av.error.FFmpegError, IndexError) as error:
         raise BenchmarkError(f"{path}: cannot be decoded: {error}") from error
-    if not frames:
+    if taken_s is None:
         raise BenchmarkError(f"{path}: not one frame")
-    return Pictures(frames, np.array(times), min(since + step, until_s))
 
 
 def _picture(frame: av.VideoFrame, pixel_aspect: Fraction) -> Picture:

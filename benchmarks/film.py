@@ -49,7 +49,7 @@ class FilmClip:
     video: Video
     start_s: float
     end_s: float
-    mirrored: bool
+    mirrored: bool = False
     at_s: float = 0.0
 
     @property
@@ -67,8 +67,8 @@ def plan_film(dev: Sequence[Video], train: Sequence[Video], *, seconds: float, s
     does not fill.
     """
     random = Random(f"{seed} film")
-    clips = [clip for video in _one_of_each_group(dev) for clip in _cut(video, mirrored=False)]
-    filling = [clip for video in train for clip in _cut(video, mirrored=False)]
+    clips = [clip for video in _one_of_each_group(dev) for clip in _cut(video)]
+    filling = [clip for video in train for clip in _cut(video)]
     missing_s, mirrored = seconds - sum(clip.length_s for clip in clips), False
     if missing_s > 0 and not filling:
         raise BenchmarkError(f"the footage is {missing_s:.0f} s too short for a film of {seconds:g} s")
@@ -90,12 +90,12 @@ def _one_of_each_group(videos: Sequence[Video]) -> list[Video]:
     return list({video.group: video for video in reversed(videos)}.values())[::-1]
 
 
-def _cut(video: Video, *, mirrored: bool) -> list[FilmClip]:
+def _cut(video: Video) -> list[FilmClip]:
     """Equal parts, whole frames of the film long, with a little left at the end: durations in manifests are rounded."""
     usable_s = video.duration_s - 0.3
     parts = max(1, math.ceil(usable_s / LONGEST_CLIP_S))
     length_s = math.floor(usable_s / parts * FPS) / FPS
-    return [FilmClip(video, n * length_s, (n + 1) * length_s, mirrored) for n in range(parts) if length_s >= 1]
+    return [FilmClip(video, n * length_s, (n + 1) * length_s) for n in range(parts) if length_s >= 1]
 
 
 def write_film(clips: Sequence[FilmClip], folder: Path) -> Path:
@@ -127,9 +127,9 @@ def film_frames(clip: FilmClip) -> Iterator[Picture]:
 
 
 def framed(picture: Picture, *, mirrored: bool = False) -> Picture:
-    """The whole picture in a frame of `SIZE`, with black bars where the shape differs by more than a few pixels."""
-    shape = ImageOps.mirror(picture) if mirrored else picture
-    return ImageOps.pad(shape, SIZE, Image.Resampling.BOX, color=(0, 0, 0))
+    """The whole picture in a frame of `SIZE`, with black bars where the shape differs."""
+    shown = ImageOps.mirror(picture) if mirrored else picture
+    return ImageOps.pad(shown, SIZE, Image.Resampling.BOX, color=(0, 0, 0))
 
 
 def make_excerpts(

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.datasets import Video
-from benchmarks.edited_queries import QuerySet, read_pictures
+from benchmarks.edited_queries import QuerySet, timed_pictures
 from benchmarks.edits import Picture
 from benchmarks.report import BenchmarkError, say
 from benchmarks.score_copies import CopyAnswer, CopyHit
@@ -123,14 +123,20 @@ def describe_files(
 
 def _describe(path: Path, peers: Sequence[str]) -> dict[str, Described]:
     """In a process of the pool: the frames of one file, a second apart."""
-    pictures = read_pictures(path, least_step_s=EVERY_S - 1e-3)
-    found = {}
-    for name in peers:
-        described = [PEERS[name].describe(frame) for frame in pictures.frames]
-        good = np.array([usable for _, usable in described])
-        vectors = np.stack([vector for vector, _ in described])[good]
-        found[name] = Described(vectors, pictures.times_s[good], pictures.end_s)
-    return found
+    times_s: list[float] = []
+    found: dict[str, list[tuple[Vector, bool]]] = {name: [] for name in peers}
+    end_s = 0.0
+    for time_s, end_s, picture in timed_pictures(path, least_step_s=EVERY_S - 1e-3):  # noqa: B007
+        if picture is not None:
+            times_s.append(time_s)
+            for name in peers:
+                found[name].append(PEERS[name].describe(picture))
+    return {name: _good_ones(frames, np.array(times_s), end_s) for name, frames in found.items()}
+
+
+def _good_ones(frames: Sequence[tuple[Vector, bool]], times_s: NDArray[np.float64], length_s: float) -> Described:
+    good = np.array([usable for _, usable in frames])
+    return Described(np.stack([vector for vector, _ in frames])[good], times_s[good], length_s)
 
 
 def _keep(path: Path, found: Sequence[Mapping[str, Described]], peers: Sequence[str]) -> None:

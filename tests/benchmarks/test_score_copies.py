@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.copies import COPY, LOOKALIKE, STRANGER
@@ -128,6 +128,7 @@ def test_the_upper_bound_is_clopper_and_pearsons() -> None:
             upper_bound(*wrong)
 
 
+@settings(deadline=None)
 @given(trials=st.integers(1, 300), data=st.data())
 def test_the_upper_bound_leaves_the_share_that_it_says(trials: int, data: st.DataObject) -> None:
     events = data.draw(st.integers(0, trials - 1))
