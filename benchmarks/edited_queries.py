@@ -248,7 +248,7 @@ def timed_pictures(
     """Every frame that is shown before `until_s`: from when (seconds since the first one), until when if it lasts as
     long as the frame before it, and the picture; None less than `least_step_s` after the last picture.
 
-    Raises BenchmarkError for a file that cannot be decoded.
+    A file that breaks off gives what comes before. Raises BenchmarkError for one of which nothing can be decoded.
     """
     taken_s: float | None = None
     try:
@@ -268,7 +268,8 @@ def timed_pictures(
                 shown = _picture(frame, stream.sample_aspect_ratio or Fraction(1)) if wanted else None
                 yield time_s, min(time_s + step_s, until_s), shown
     except (av.error.FFmpegError, IndexError) as error:
-        raise BenchmarkError(f"{path}: cannot be decoded: {error}") from error
+        if taken_s is None:
+            raise BenchmarkError(f"{path}: cannot be decoded: {error}") from error
     if taken_s is None:
         raise BenchmarkError(f"{path}: not one frame")
 
