@@ -24,7 +24,7 @@ from vsearch.errors import InputError, LatentError, MediaError, VsearchError
 from vsearch.indexer.candidates import A_PICTURE
 from vsearch.indexer.scan import scan
 from vsearch.models.shelf import ModelShelf
-from vsearch.records import FRAME_NUMBER_BITS, Clip, CodedChunk, Hit, display_path, path_b64
+from vsearch.records import FRAME_NUMBER_BITS, Clip, Hit, display_path, path_b64
 from vsearch.request import Examples, SearchRequest, VideoFilter
 
 if TYPE_CHECKING:
@@ -378,12 +378,12 @@ class SearchSession:
     def footage(self, name: str, question: Question) -> Footage | None:
         """A query file's frames as they can be drawn; None for a stored query."""
         from vsearch.media.sampling import framing
-        from vsearch.render.frames import Footage, chunk_source
+        from vsearch.render.frames import Footage, latents_at_hand
 
         reading = question.reading
         if reading is None:
             return None
-        chunks, read = question.chunks, self._request.read
+        read = self._request.read
         return Footage(
             name=name,
             frame_pts=np.asarray(reading.frame_pts, np.int64),
@@ -392,7 +392,7 @@ class SearchSession:
             time_base=reading.info.time_base,
             display_aspect=framing(reading.info, read.preview_pixels, read.region).display_aspect,
             codec=self._codec,
-            latents=chunk_source(lambda numbers: _chunks_among(chunks, numbers), self._codec),
+            latents=latents_at_hand(question.latents),
             still=reading.info.still,
         )
 
@@ -497,10 +497,3 @@ def _range_pts(timeline: Timeline, clip: Clip | None, asked: tuple[float | None,
     if not ((timeline.pts >= start) & (timeline.pts < end)).any():
         raise InputError(f"v{timeline.video_id} has no stored frame in the range that was asked for")
     return start, end
-
-
-def _chunks_among(chunks: Sequence[CodedChunk], numbers: NDArray[np.int64]) -> Iterator[CodedChunk]:
-    """Of these chunks the ones that hold some of the frames."""
-    for chunk in chunks:
-        if ((numbers >= chunk.first_frame) & (numbers < chunk.first_frame + chunk.n_frames)).any():
-            yield chunk

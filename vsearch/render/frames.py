@@ -100,6 +100,19 @@ class Picture:
     image: Image.Image
 
 
+def latents_at_hand(groups: Sequence[Latents]) -> LatentSource:
+    """Latents of frames 0, 1, 2 and so on that are in memory, in groups one after the other."""
+    firsts = np.cumsum([0, *map(len, groups)])
+
+    def latents(numbers: NDArray[np.int64]) -> Iterator[Latents]:
+        for first, stop, group in zip(firsts, firsts[1:], groups, strict=False):
+            wanted = numbers[(numbers >= first) & (numbers < stop)] - first
+            if len(wanted):
+                yield _rows(group, wanted)
+
+    return latents
+
+
 def chunk_source(load_chunks: ChunkLoader, codec: LatentCodec) -> LatentSource:
     """Latents out of coded chunks. The source raises LatentError when a frame is in none of the chunks.
 

@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from vsearch.config import ReadConfig
 from vsearch.db.records import Timeline
 from vsearch.errors import InputError
-from vsearch.extract import EmbeddedFile, EncodedFrames, embed_file, pack_chunk
+from vsearch.extract import EmbeddedFile, EncodedFrames, embed_file
 from vsearch.information import low_information
 from vsearch.media.isolated import DecodeProcess
 from vsearch.media.sampling import framing
 from vsearch.models.base import EmbeddingHead, LatentCodec
-from vsearch.records import CodedChunk, Reading, display_path, seconds
+from vsearch.records import Latents, Reading, display_path, seconds
 from vsearch.search.queries.base import QueryFrames
 from vsearch.search.views import views
 
@@ -44,13 +44,13 @@ class Pictures:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Question:
-    """A query that was read. `chunks`: its frames' latents, for pictures in a report; empty for a stored query.
+    """A query that was read. `latents`: of its frames, in groups, for pictures in a report; empty for a stored query.
     `pictures`: its frames, to be looked at otherwise; None for a stored query.
     """
 
     frames: QueryFrames
     reading: Reading | None = None
-    chunks: tuple[CodedChunk, ...] = ()
+    latents: tuple[Latents, ...] = ()
     pictures: Pictures | None = None
 
 
@@ -63,19 +63,18 @@ def ask_file(
         raise InputError(f"{display_path(path)}: no such file")
     if place.is_dir():
         raise InputError(f"{display_path(path)} is a folder; name a video or a picture")
-    chunks: list[CodedChunk] = []
+    latents: list[Latents] = []
     seen = _Thinned()
 
     def keep(encoded: EncodedFrames) -> None:
-        first = chunks[-1].first_frame + chunks[-1].n_frames if chunks else 0
-        chunks.append(pack_chunk(encoded.latents, first_frame=first, codec=codec))
+        latents.append(encoded.latents)
         seen.add(encoded.frames)
 
     denser = replace(read, fps=max(read.fps, _density(path, read, decoder)))
     embedded = embed_file(path, denser, codec=codec, head=head, decoder=decoder, watch=keep)
     aspect = framing(embedded.reading.info, read.preview_pixels, read.region).display_aspect
     pictures = Pictures(np.stack(seen.frames), np.array(seen.rows, np.int64), float(aspect))
-    return Question(_frames(embedded, read), embedded.reading, tuple(chunks), pictures)
+    return Question(_frames(embedded, read), embedded.reading, tuple(latents), pictures)
 
 
 class _Thinned:
