@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from vsearch import forms
 from vsearch._version import __version__
 from vsearch.comparing import compare, recur, write_duplicates_page, write_recurring_page
-from vsearch.config import AS_STORED, IndexConfig, Look, default_library
+from vsearch.config import AS_STORED, INDEX_MEMORY_BYTES, IndexConfig, Look, default_library
 from vsearch.db.records import ClipRecord, MetaRecord, ModelRecord, RunRecord, VideoRecord
 from vsearch.db.store import Store
 from vsearch.errors import (
@@ -164,7 +164,7 @@ class Library:
             for run in unfinished:
                 if not named or _asked_by(run, config) in asked:
                     store.finish_run(run.id, {"finished_by_a_later_run": True})
-        self._refresh_index(config)
+        self._refresh_index(config.device, config.index_memory_bytes)
         return report
 
     def _index(
@@ -192,7 +192,7 @@ class Library:
         store.finish_run(run_id, report.as_json())
         return report
 
-    def _refresh_index(self, config: IndexConfig) -> None:
+    def _refresh_index(self, device: str, memory_bytes: int) -> None:
         """Let no search wait for the index of what was stored."""
         from vsearch.search.cache import refresh_index
         from vsearch.search.gallery import Gallery
@@ -206,8 +206,8 @@ class Library:
                 self.folder / "cache",
                 n=store.totals().frames,
                 d=d,
-                device=config.device,
-                memory_bytes=config.index_memory_bytes,
+                device=device,
+                memory_bytes=memory_bytes,
             )
 
     def plan(
@@ -323,6 +323,7 @@ class Library:
             )
         if report.switched and before is not None:
             forget_indexes(self.folder / "cache", before)
+            self._refresh_index(device, INDEX_MEMORY_BYTES)
         return report
 
     # ------------------------------------------------------------------------------------------------------ searching
