@@ -302,12 +302,14 @@ def _batches(wanted: Sequence[Pair], table: FrameTable, held_frames: int) -> Ite
     sizes = dict(zip(videos.tolist(), counts.tolist(), strict=True))
     batch: list[Pair] = []
     held: set[int] = set()
+    frames = 0
     for pair in wanted:
         batch.append(pair)
+        frames += sum(sizes[video] for video in pair if video not in held)
         held.update(pair)
-        if sum(sizes[video] for video in held) >= held_frames:
+        if frames >= held_frames:
             yield batch
-            batch, held = [], set()
+            batch, held, frames = [], set(), 0
     if batch:
         yield batch
 

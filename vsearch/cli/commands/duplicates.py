@@ -56,7 +56,7 @@ def duplicates(
     database: DatabaseOption = None,
     verbose: VerboseOption = False,
 ) -> None:
-    """Find videos that share material: copies, excerpts, overlapping recordings.
+    """Find copies, excerpts and overlapping recordings.
 
     \b
       vsearch duplicates                              groups, the best copy of each first
@@ -97,7 +97,7 @@ def recurring(
     database: DatabaseOption = None,
     verbose: VerboseOption = False,
 ) -> None:
-    """List material that recurs in many videos: titles, idents, adverts.
+    """List what many videos show: titles, idents, adverts.
 
     \b
       vsearch recurring
