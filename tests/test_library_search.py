@@ -385,3 +385,16 @@ def test_listing_and_removing_need_neither_torch_nor_an_index(place: Path, tmp_p
     command = [sys.executable, "-c", program, str(tmp_path / "library")]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_stored_frames_and_ranges_are_explained_with_their_own_pictures(library: Library, tmp_path: Path) -> None:
+    frame = library.explain("1.mp4@0:00:04", "1.mp4", out=tmp_path / "frame.png")
+    assert frame["reason"] == "match"
+    assert frame["segments"][0]["start_seconds"] == pytest.approx(4, abs=0.5)
+    assert frame["segments"][0]["query_start_seconds"] is None
+    part = library.explain("1.mp4@0:00:01-0:00:06", "1.mp4", k=1, out=tmp_path / "part.png")
+    assert part["segments"][0]["query_coverage"] == pytest.approx(1.0, abs=0.1)
+    unlike = library.explain("1.mp4@0:00:01-0:00:06", "2.mp4", min_similarity=0.95)
+    assert (unlike["matches"], unlike["picture"], len(unlike["segments"])) == (False, None, 1)
+    with pytest.raises(InputError):
+        library.explain("1.mp4@0:00:04", "nothing-like-it")

@@ -58,6 +58,8 @@ if TYPE_CHECKING:
     from vsearch.models.base import EmbeddingHead, LatentCodec
     from vsearch.render.frames import Excerpt, Footage
     from vsearch.render.previews import PreviewReport
+    from vsearch.search.asking import Question
+    from vsearch.search.explaining import Comparison
 
 PathLike = Path | str
 FOOTAGE_KEPT = 64  # videos whose tables and last latents stay at hand while a page is drawn
@@ -383,6 +385,75 @@ class Library:
             return source_of(self._reading().video(video_id))
         except InputError:
             return None
+
+    def explain(
+        self,
+        query: PathLike,
+        video: str,
+        request: SearchRequest | None = None,
+        *,
+        out: PathLike | None = None,
+        **options: Any,
+    ) -> dict[str, Any]:
+        """Why a query and a video of the library match or do not, in figures and in words; JSON-ready.
+
+        query, request, options: as for `search`, of one file or stored name; `k`: ranges, at most. video: as `info`
+        takes it. out: a PNG or WebP to draw their similarities and paired frames to. Raises InputError, AmbiguousError,
+        MediaError, LatentError.
+        """
+        from vsearch.search.explaining import figures
+
+        if out is not None:
+            from vsearch.render.explanations import check_name
+
+            check_name(Path(out))
+        store = self._reading()
+        record, name = store.video(store.resolve(video)), os.fsdecode(query)
+        shown = display_path(os.fsencode(name))
+        request = replace(request or SearchRequest(), **options)
+        with search_session(store, self._shelf, self.folder / "cache", request) as session:
+            question = session.ask(name)
+            found = session.compare(question, record.id)
+            if out is not None:
+                footage = session.footage(shown, question)
+                footage = replace(footage, look=self._look) if footage is not None else self._stored_footage(question)
+                self._draw_explanation(Path(out), shown, footage, record, found)
+        return {
+            "format": forms.FORMAT,
+            **forms.named("query", os.fsencode(name)),
+            **(forms.named("video", record.paths[0].absolute) if record.paths else {"video": None}),
+            "video_id": record.id,
+            **figures(found),
+            "picture": None if out is None else display_path(os.fsencode(out)),
+        }
+
+    def _stored_footage(self, question: Question) -> Footage | None:
+        """The video that a stored query is of, its times counted as the query's are."""
+        if question.video_id is None or question.origin_pts is None:
+            return None
+        footage = self._footage_or_none(question.video_id)
+        return None if footage is None else replace(footage, start_pts=question.origin_pts)
+
+    def _draw_explanation(
+        self, out: Path, query: str, footage: Footage | None, record: VideoRecord, found: Comparison
+    ) -> None:
+        from vsearch.render.explanations import Explained, Side, write_explanation
+        from vsearch.search.explaining import in_words
+
+        asked = found.asked
+        times_s = np.empty(0) if found.track is None else found.track.times_s
+        name = Path(record.paths[0].display).name if record.paths else ""
+        explained = Explained(
+            query=Side(Path(query).name, asked.times_s, asked.start_s, asked.end_s, footage),
+            video=Side(f"v{record.id}  {name}", times_s, 0.0, record.duration_s, self._footage_or_none(record.id)),
+            columns=found.columns,
+            lines=[(segment, found.along(segment)) for segment in found.segments],
+            words=in_words(found),
+            floor=found.floor,
+            matches=found.matches,
+            still=asked.still,
+        )
+        write_explanation(out, explained)
 
     # ------------------------------------------------------------------------------------------------------- looking
 

@@ -313,7 +313,11 @@ class IndexedVideo:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One aligned pair of ranges, in seconds from each side's time zero. `rate`: video seconds a query second."""
+    """One aligned pair of ranges, in seconds from each side's time zero.
+
+    rate: video seconds a query second; negative where the query plays backwards. matched_frames: of the query.
+    query_coverage, video_coverage: the share of all that was asked with, and of the whole video, that the ranges are.
+    """
 
     query_start_s: float
     query_end_s: float
@@ -323,11 +327,28 @@ class Segment:
     similarity: float
     score: float
     matched_frames: int
+    query_coverage: float
+    video_coverage: float
+
+    def video_times(self, query_times_s: NDArray[np.float64]) -> NDArray[np.float64]:
+        """When the video shows what the query shows at these times."""
+        first_s = self.start_s if self.rate > 0 else self.end_s
+        return np.asarray(first_s + self.rate * (query_times_s - self.query_start_s))
+
+
+@dataclass(frozen=True, slots=True)
+class Pairing:
+    """One frame of a query and one of a video, in seconds from their time zeros, and their cosine."""
+
+    query_s: float
+    video_s: float
+    similarity: float
 
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One answer: a segment in a video of the library. For an image query the query times are None.
+    """One answer: a segment in a video of the library, with its rate and coverage. For an image query the query times
+    are None.
 
     `video` is the display form of the absolute path; `video_b64` its bytes where that form is not exact. `example`: of
     several examples that were asked with, the one whose times the query times are. `others`: further hits in the same
@@ -346,6 +367,9 @@ class Hit:
     query_end_s: float | None
     similarity: float
     score: float
+    rate: float
+    query_coverage: float
+    video_coverage: float
     score_kind: str = "uncalibrated"
     view: str = ""
     video_b64: str | None = None

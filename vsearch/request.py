@@ -72,8 +72,9 @@ class SearchRequest:
     all are given. min_similarity: hits of a lower similarity are not shown (None: those that the threshold leaves; for
     a head that was not calibrated, or where there is no limit to hits in one video, the floor measured for it).
     group: "video" | "clip" | "shot": hits in the same one count as one, which the best stands for. views: whether a
-    query that finds nothing plainly is asked again mirrored, and with the pictures found in its pictures. device:
-    "auto" | "cpu" | "cuda". index_memory_bytes: what the index may take, where it has to be built first.
+    query that finds nothing plainly is asked again mirrored, and with the pictures found in its pictures.
+    reversed_play: whether queries may run backwards as well. device: "auto" | "cpu" | "cuda". index_memory_bytes: what
+    the index may take, where it has to be built first.
     """
 
     start_s: float | None = None
@@ -87,6 +88,7 @@ class SearchRequest:
     where: VideoFilter = VideoFilter()
     min_similarity: float | None = None
     views: bool = True
+    reversed_play: bool = False
     device: str = "auto"
     index_memory_bytes: int = INDEX_MEMORY_BYTES
 

@@ -25,15 +25,17 @@ from vsearch.indexer.candidates import A_PICTURE
 from vsearch.indexer.scan import scan
 from vsearch.models.shelf import ModelShelf
 from vsearch.records import FRAME_NUMBER_BITS, Clip, Hit, display_path, path_b64
-from vsearch.request import Examples, SearchRequest, VideoFilter
+from vsearch.request import HITS, Examples, SearchRequest, VideoFilter
 
 if TYPE_CHECKING:
     from vsearch.media.isolated import DecodeProcess
     from vsearch.models.base import EmbeddingHead, LatentCodec
     from vsearch.render.frames import Footage
+    from vsearch.search.align import AlignSettings
     from vsearch.search.ann.base import AnnIndex
     from vsearch.search.asking import Question
     from vsearch.search.calibration import Calibration, Judge
+    from vsearch.search.explaining import Comparison
     from vsearch.search.gallery import Gallery
     from vsearch.search.queries.base import QueryFrames
     from vsearch.search.queries.stored import StoredName
@@ -311,8 +313,36 @@ class SearchSession:
             min_score=self._least.score,
             allowed=allowed,
             judge=self._judge,
-            settings=SearchSettings(candidates=candidates),
+            settings=SearchSettings(candidates=candidates, align=self._align),
         )
+
+    def compare(self, question: Question, video_id: int) -> Comparison:
+        """A query beside one video, with at most `k` segments: as it is, or in the view of it that matches best."""
+        from vsearch.search.asking import seen_otherwise
+        from vsearch.search.explaining import compare
+
+        track = next(self._gallery.tracks([video_id]), None)
+        compared = partial(
+            compare,
+            track=track,
+            least_similarity=self._least.similarity,
+            least_score=self._least.score,
+            judge=self._judge,
+            max_segments=self._request.hits or HITS,
+            settings=self._align,
+        )
+        plain = compared(question.frames)
+        if plain.matches or not plain.segments or not self._request.views:
+            return plain
+        otherwise = seen_otherwise(question, codec=self._codec, head=self._head)
+        views = [compared(frames, view=view) for view, frames in otherwise]
+        return max((view for view in views if view.matches), key=lambda view: view.segments[0].score, default=plain)
+
+    @property
+    def _align(self) -> AlignSettings:
+        from vsearch.search.align import AlignSettings
+
+        return AlignSettings(reversed_play=self._request.reversed_play)
 
     @cached_property
     def _least_of_many(self) -> float:
@@ -434,6 +464,9 @@ class SearchSession:
                     score=float(segment.score),
                     score_kind=self._score_kind,
                     view=match.view,
+                    rate=float(segment.rate),
+                    query_coverage=segment.query_coverage,
+                    video_coverage=segment.video_coverage,
                     example=example,
                 )
             )

@@ -282,6 +282,50 @@ def test_a_file_to_export_to_says_what_it_is_to_be(shelf: Path, tmp_path: Path) 
     assert outcome.out == ""
 
 
+def test_explain_says_and_draws_why_two_match(shelf: Path, tmp_path: Path) -> None:
+    query = ["explain", shelf / "videos" / "a.mp4", "a.mp4"]
+    told = on(shelf, *query)
+    assert told.status == 0, told.err
+    ranges = r"0:00:00\.\d - 0:00:0[34]\.\d of the query are 0:00:00\.\d - 0:00:0[34]\.\d of the video at 1\.00x"
+    assert re.match(f"matches: {ranges}, mean cosine 0.9", told.out)
+    outcome = on(shelf, *query, "--json", "-o", tmp_path / "why.png")
+    found = outcome.json()
+    check(found, "explain")
+    assert (outcome.status, found["reason"], found["picture"]) == (0, "match", str(tmp_path / "why.png"))
+    with Image.open(tmp_path / "why.png") as image:
+        assert image.width == 1200
+        assert re.fullmatch(r"a\.mp4 in v[1-3]  a\.mp4", image.info["Title"])
+        assert "Not the original pictures" in image.info["Description"]
+
+
+def test_explain_says_why_two_do_not_match(shelf: Path, tmp_path: Path) -> None:
+    (clip, *_) = on(shelf, "info", "v3", "--json").json()["clips"]
+    query = ["explain", f"c{clip['clip_id']}", "v1", "--min-similarity", "1", "-o", tmp_path / "why.webp"]
+    outcome = on(shelf, *query, "--json")
+    check(outcome.json(), "explain")
+    assert (outcome.status, outcome.json()["reason"]) == (4, "below-floor")
+    assert (tmp_path / "why.webp").stat().st_size > 5000
+    assert on(shelf, *query).out.startswith("does not match: below the floor: at best ")
+
+
+def test_explain_refuses_what_it_cannot_draw_or_name(shelf: Path, tmp_path: Path) -> None:
+    drawn = on(shelf, "explain", shelf / "videos" / "a.mp4", "v1", "-o", tmp_path / "why.jpg")
+    assert drawn.status == 1
+    assert "drawn as .png or .webp" in drawn.err
+    assert on(shelf, "explain", shelf / "videos" / "a.mp4", "v99").status == 1
+    assert on(shelf, "explain", shelf / "nowhere.mp4", "v1").status == 1
+
+
+def test_search_looks_for_reversed_play_where_it_is_asked_for(shelf: Path) -> None:
+    outcome = on(shelf, "search", shelf / "videos" / "a.mp4", "--reversed", "--json")
+    (line,) = outcome.lines()
+    check(line, "search")
+    best = line["hits"][0]
+    assert best["rate"] == pytest.approx(1.0, abs=0.2)
+    assert best["query_coverage"] == pytest.approx(1.0)
+    assert best["video_coverage"] == pytest.approx(1.0, abs=0.1)
+
+
 def test_search_leaves_a_report(shelf: Path, tmp_path: Path) -> None:
     outcome = on(shelf, "search", shelf / "videos" / "a.mp4", "--report", tmp_path / "r.html")
     assert outcome.status == 0

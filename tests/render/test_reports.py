@@ -47,6 +47,7 @@ def hit(rank: int, name: str, **changes: object) -> Hit:
     values: dict[str, object] = {
         "rank": rank, "video_id": rank, "video": name, "volume": "SHELF 3", "online": True, "clip_id": 40 + rank,
         "start_s": 10.0, "end_s": 18.0, "query_start_s": 0.0, "query_end_s": 8.0, "similarity": 0.91, "score": 0.5,
+        "rate": 1.0, "query_coverage": 1.0, "video_coverage": 0.1,
     }  # fmt: skip
     return Hit(**{**values, **changes})  # type: ignore[arg-type]
 

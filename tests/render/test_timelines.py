@@ -49,6 +49,7 @@ def a_hit(start_s: float = 2.0, end_s: float = 6.0, *, speed: float | None = 1.0
     query_start_s = None if speed is None else 0.0
     given: dict[str, Any] = {"rank": 1, "video_id": 1, "video": "/videos/1.mov", "volume": "", "online": True}
     given |= {"clip_id": 7, "similarity": 0.9, "score": 0.8, "start_s": start_s, "end_s": end_s}
+    given |= {"rate": speed or 1.0, "query_coverage": 1.0, "video_coverage": 0.1}
     return Hit(**given | {"query_start_s": query_start_s, "query_end_s": asked_s} | more)
 
 

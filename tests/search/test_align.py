@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import combinations, pairwise
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from tests.search.shelves import seen, world
 from vsearch.metrics import temporal_iou
 from vsearch.records import Segment
-from vsearch.search.align import Timing, align, align_still, matrix_columns
+from vsearch.search.align import AlignSettings, Timing, align, align_still, matrix_columns
 
 VIDEO_S = 60
 
@@ -31,6 +32,8 @@ def aligned(
     video_s: float = VIDEO_S,
     video_fps: float = 1.0,
     max_segments: int = 1,
+    disjoint_in: Literal["video", "both"] = "video",
+    reversed_play: bool = False,
 ) -> list[Segment]:
     """Segments of query vectors and a course that the library sampled at `video_fps`."""
     video_times = query_times(video_s, video_fps)
@@ -40,6 +43,8 @@ def aligned(
         Timing(times_s, 0.0, duration_s),
         Timing(video_times, 0.0, video_s),
         max_segments=max_segments,
+        disjoint_in=disjoint_in,
+        settings=AlignSettings(reversed_play=reversed_play),
     )
 
 
@@ -295,3 +300,107 @@ def test_a_picture_is_a_point_that_lasts_to_the_next_sample() -> None:
 def test_a_side_without_frames_is_refused() -> None:
     with pytest.raises(ValueError, match="at least one frame"):
         align(matrix_columns(np.zeros((0, 3), np.float32)), Timing(np.zeros(0), 0, 1), Timing(np.arange(3.0), 0, 3))
+
+
+@pytest.mark.parametrize("rate", [-1.0, -1.5, -0.7])
+def test_reversed_play_is_found_on_demand(rate: float) -> None:
+    ious, rates = [], []
+    for seed in range(6):
+        course = world(VIDEO_S, seed=seed)
+        start = np.random.default_rng(seed).uniform(0, VIDEO_S - 8 * abs(rate))
+        times = query_times(8)
+        query = seen(course, start + 8 * abs(rate) + rate * times, noise=0.5, seed=1)
+        (segment,) = aligned(query, times, 8, course, reversed_play=True)
+        assert 0 <= segment.start_s < segment.end_s <= VIDEO_S
+        ious.append(iou(segment, start, start + 8 * abs(rate)))
+        rates.append(segment.rate)
+    assert np.mean(ious) > 0.8
+    assert max(rates) < 0
+
+
+@settings(deadline=None, max_examples=15)
+@given(seed=st.integers(0, 10_000), noise=st.floats(0, 0.6))
+def test_forward_play_stays_forward_when_reversed_play_is_looked_for(seed: int, noise: float) -> None:
+    course = world(VIDEO_S, seed=seed, speed=0.3)
+    query, times = copy_of(course, 20, 8, noise=noise)
+    (segment,) = aligned(query, times, 8, course, reversed_play=True)
+    assert segment.rate > 0
+    still = np.repeat(course[:1], 20 * VIDEO_S, axis=0)
+    query = seen(still, times, noise=noise, seed=1)
+    (segment,) = aligned(query, times, 8, still, reversed_play=True)
+    assert segment.rate > 0
+
+
+def test_a_composed_query_is_taken_apart_on_both_sides() -> None:
+    """Three parts of a video in another order."""
+    ious = []
+    for seed in range(6):
+        course = world(120, seed=seed)
+        starts = [80.0, 20.0, 50.0]
+        query = np.concatenate([seen(course, start + query_times(6), noise=0.4, seed=1) for start in starts])
+        segments = aligned(query, query_times(18), 18, course, video_s=120, max_segments=5, disjoint_in="both")
+        for number, start in enumerate(starts):
+            ious.append(max(iou(segment, start, start + 6) for segment in segments))
+            wanted = 6 * number, 6 * number + 6
+            ranges = [(segment.query_start_s, segment.query_end_s) for segment in segments]
+            ious.append(max(temporal_iou(found, wanted) for found in ranges))
+    assert np.mean(ious) > 0.85
+
+
+@settings(deadline=None, max_examples=40)
+@given(m=st.integers(1, 60), n=st.integers(1, 60), seed=st.integers(0, 10_000), wanted=st.integers(1, 6))
+def test_segments_are_disjoint_in_the_sides_that_are_asked_for(m: int, n: int, seed: int, wanted: int) -> None:
+    rng = np.random.default_rng(seed)
+    matrix = np.clip(rng.normal(0.1, 0.3, (m, n)), -1, 1).astype(np.float32)
+    times, video_times = np.sort(rng.uniform(0, m / 4, m)), np.sort(rng.uniform(0, n, n))
+    query, video = Timing(times, 0, m / 4), Timing(video_times, 0, float(n))
+    alone = align(matrix_columns(matrix), query, video)
+    for disjoint_in in ("video", "both"):
+        segments = align(
+            matrix_columns(matrix),
+            query,
+            video,
+            max_segments=wanted,
+            disjoint_in=disjoint_in,  # type: ignore[arg-type]
+        )
+        assert len(segments) <= wanted
+        assert alone == [] or alone[0] in segments
+        for one, other in combinations(segments, 2):
+            assert min(one.end_s, other.end_s) - max(one.start_s, other.start_s) <= 1e-6
+            if disjoint_in == "both":
+                shared = min(one.query_end_s, other.query_end_s) - max(one.query_start_s, other.query_start_s)
+                assert shared <= 1e-6
+
+
+def test_coverage_is_the_share_of_each_whole_side() -> None:
+    course = world(VIDEO_S, seed=3)
+    query, times = copy_of(course, 20, 12)
+    first, second = aligned(query, times, 12, course, max_segments=2)
+    assert first.query_coverage == pytest.approx(1.0)
+    assert first.video_coverage == pytest.approx(12 / VIDEO_S, rel=0.05)
+    assert second.video_coverage == pytest.approx((second.end_s - second.start_s) / VIDEO_S)
+
+
+def test_a_match_does_not_reach_far_into_a_gap_of_the_query() -> None:
+    """Six seconds of a copy, six without information, six of something else."""
+    course, other = world(VIDEO_S, seed=4), world(20, seed=5)
+    times = query_times(18)
+    query = seen(other, times, noise=0.3, seed=2)
+    query[times < 6] = seen(course, 20 + times[times < 6], noise=0.3, seed=2)
+    counts = (times < 6) | (times >= 12)
+    (segment,) = aligned(query[counts], times[counts], 18, course)
+    assert segment.query_end_s == pytest.approx(6, abs=0.5)
+
+
+def test_one_segment_costs_one_look_at_the_pair() -> None:
+    course = world(VIDEO_S, seed=3)
+    query, times = copy_of(course, 20, 8)
+    matrix = query @ seen(course, query_times(VIDEO_S, 1.0), noise=0.0, seed=0).T
+    asked = []
+
+    def columns(start: int, stop: int) -> NDArray[np.float32]:
+        asked.append((start, stop))
+        return matrix[:, start:stop]
+
+    align(columns, Timing(times, 0, 8), Timing(query_times(VIDEO_S, 1.0), 0, VIDEO_S), max_segments=1)
+    assert asked.count((0, VIDEO_S)) == 1

@@ -11,7 +11,7 @@ from vsearch.errors import LatentError
 from vsearch.records import Segment
 from vsearch.search.calibration import Background, Calibration, features, fitted
 
-SEGMENT = Segment(0.0, 6.0, 10.0, 16.0, 1.0, similarity=0.7, score=0.7, matched_frames=24)
+SEGMENT = Segment(0.0, 6.0, 10.0, 16.0, 1.0, 0.7, 0.7, 24, query_coverage=1.0, video_coverage=0.1)
 CALIBRATION = Calibration((-6.0, 14.0, -8.0, 0.5, 1.0), {"duplicate": 0.9, "similar": 0.5, "any": 0.0})
 
 

@@ -141,7 +141,7 @@ def test_scores_are_probabilities_where_the_head_is_calibrated(tmp_path: Path) -
         query = Side.of(next(gallery.tracks([1])), None, DuplicateSettings()).query
     level = Background(background, np.zeros(500, np.int64)).level(query.vectors, query.weights)
     (segment,) = [
-        Segment(one.a_start_s, one.a_end_s, one.b_start_s, one.b_end_s, one.rate, one.similarity, one.score, 1)
+        Segment(one.a_start_s, one.a_end_s, one.b_start_s, one.b_end_s, one.rate, one.similarity, one.score, 1, 1, 1)
         for one in plain.ranges
     ]
     assert pair.score == pytest.approx(CALIBRATION.calibrated(segment, level).score, abs=1e-6)

@@ -12,7 +12,8 @@ from vsearch.search.rank import Match
 
 
 def match(video_id: int, start_s: float, score: float, *, length_s: float = 5.0) -> Match:
-    segment = Segment(0.0, length_s, start_s, start_s + length_s, 1.0, similarity=0.9, score=score, matched_frames=5)
+    end_s = start_s + length_s
+    segment = Segment(0.0, length_s, start_s, end_s, 1.0, 0.9, score, 5, query_coverage=1.0, video_coverage=0.1)
     return Match(video_id, segment)
 
 

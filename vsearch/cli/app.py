@@ -11,6 +11,7 @@ from vsearch.cli.commands import (
     cluster,
     demo,
     duplicates,
+    explain,
     export,
     index,
     info,
@@ -34,6 +35,7 @@ app = typer.Typer(
 app.callback()(context.shared_options)
 app.command("index")(index.index)
 app.command("search")(search.search)
+app.command("explain")(explain.explain)
 app.command("preview")(preview.preview)
 app.command("cluster")(cluster.cluster)
 app.command("duplicates")(duplicates.duplicates)

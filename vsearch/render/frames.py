@@ -202,6 +202,15 @@ def decode_pictures(footage: Footage, numbers: NDArray[np.int64]) -> Iterator[Pi
             yield Picture(number, footage.time_s(number), image)
 
 
+def pictures_near(footage: Footage, times_s: Sequence[float]) -> list[Picture]:
+    """For each time (in any order) the picture nearest to it. Raises LatentError when latents are damaged."""
+    sampled = np.array([footage.time_s(number) for number in range(len(footage.frame_pts))])
+    nearest = [int(np.abs(sampled - time_s).argmin()) for time_s in times_s]
+    numbers = np.unique(np.array(nearest, np.int64))
+    pictures = {picture.number: picture for picture in decode_pictures(footage, numbers)}
+    return [pictures[number] for number in nearest]
+
+
 def display_image(frame: NDArray[np.uint8], display_aspect: Fraction) -> Image.Image:
     """frame: (3, H, W) uint8, RGB -> the picture as people see it, of the same height or, for tall ones, width."""
     image = Image.fromarray(np.ascontiguousarray(frame.transpose(1, 2, 0)))

@@ -14,14 +14,13 @@ from typing import Any
 from urllib.parse import quote
 
 import jinja2
-import numpy as np
 from markupsafe import Markup
 from PIL import Image
 
 from vsearch.errors import InputError, LatentError
 from vsearch.records import Hit
 from vsearch.render.files import write_text
-from vsearch.render.frames import Excerpt, Footage, Picture, decode_pictures, pick_frames
+from vsearch.render.frames import Excerpt, Footage, Picture, decode_pictures, pick_frames, pictures_near
 from vsearch.render.marks import MARK, NOTICE, SOFTWARE
 from vsearch.text import clock, counted, printable
 
@@ -179,21 +178,13 @@ def _pairs(query: Footage | None, hit: Hit, footage: Footage) -> list[dict[str, 
     if hit.query_start_s is None or hit.query_end_s is None:
         pictures, times = pictures[:1], [0.0]
     else:
-        rate = (hit.query_end_s - hit.query_start_s) / max(hit.end_s - hit.start_s, 1e-9)
-        times = [hit.query_start_s + (picture.time_s - hit.start_s) * rate for picture in pictures]
+        first_s, last_s = (hit.query_start_s, hit.query_end_s)[:: -1 if hit.rate < 0 else 1]
+        pace = (last_s - first_s) / max(hit.end_s - hit.start_s, 1e-9)
+        times = [first_s + (picture.time_s - hit.start_s) * pace for picture in pictures]
     return [
         {"query": _thumbnail(asked), "found": _thumbnail(picture)}
-        for asked, picture in zip(_nearest(query, times), pictures, strict=True)
+        for asked, picture in zip(pictures_near(query, times), pictures, strict=True)
     ]
-
-
-def _nearest(footage: Footage, times: Sequence[float]) -> list[Picture]:
-    """For each ascending time the picture nearest to it."""
-    sampled = np.array([footage.time_s(number) for number in range(len(footage.frame_pts))])
-    nearest = [int(np.abs(sampled - time).argmin()) for time in times]
-    numbers = np.unique(np.array(nearest, np.int64))
-    pictures = {picture.number: picture for picture in decode_pictures(footage, numbers)}
-    return [pictures[number] for number in nearest]
 
 
 def _shared(pair: Shared) -> dict[str, Any]:
@@ -225,7 +216,7 @@ def _side_by_side(a: Footage, b: Footage, ranges: tuple[float, float, float, flo
     times = [a_start + (picture.time_s - b_start) * rate for picture in pictures]
     return [
         {"a": _thumbnail(mine), "b": _thumbnail(theirs)}
-        for mine, theirs in zip(_nearest(a, times), pictures, strict=True)
+        for mine, theirs in zip(pictures_near(a, times), pictures, strict=True)
     ]
 
 

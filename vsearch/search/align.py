@@ -9,6 +9,7 @@ A copy is a line through the similarity matrix: video time = position + rate * (
    sparsely and queries densely, so that video frames are compared with the query interpolated between its frames, which
    places the line within a fraction of the library's interval, and query frames with the video interpolated likewise,
    which keeps the ends honest. A rate other than 1 has to pay for itself, so that still footage keeps its speed.
+   A negative rate (on demand) is play backwards, and has to pay likewise.
 3. *Trim*: ends of the query that are plainly something else are cut off (an excerpt inside other material); without
    such evidence the whole query counts, clipped to the video.
 """
@@ -16,8 +17,9 @@ A copy is a line through the similarity matrix: video time = position + rate * (
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +29,7 @@ from vsearch.records import Segment
 Floats = NDArray[np.float64]
 Similarities = NDArray[np.float32]
 Columns = Callable[[int, int], Similarities]
+DisjointIn = Literal["video", "both"]
 
 OUTSIDE_COST = 0.1  # what a query frame outside the video is worse than any other: still footage stays inside
 LEAST_NOISE = 0.02  # what similarities along a line vary by, at least: library frames are not where the query's are
@@ -37,16 +40,19 @@ BLOCK_FRAMES = 4096  # video frames whose similarities are held at once while li
 class AlignSettings:
     """How far alignment looks. Defaults were chosen on generated pairs (docs/search.md).
 
-    min_rate, max_rate: speeds that are tried, video seconds a query second. votes: video frames that each query frame
-    votes for. position_s: width of a vote. proposals, refined: lines that are looked at, and that are fitted fully.
+    min_rate, max_rate: speeds that are tried, video seconds a query second. reversed_play: whether the query may run
+    backwards, at the same speeds. votes: video frames that each query frame votes for. position_s: width of a vote.
+    proposals, refined: lines that are looked at, and that are fitted fully.
     least_rate_gain, rate_evidence: mean similarity that another speed than 1 must win, and by how many standard errors.
     least_other_s, least_other_share: seconds, and share of the match, below which an end of the query is never cut off.
-    least_contrast: nothing is cut off when match and background differ by less. half_support_s: seconds of support at
-    which the score of a long query is half its similarity.
+    least_contrast: nothing is cut off when match and background differ by less. elsewhere_share: of that difference, by
+    which a frame that matches elsewhere in the video must be less alike here to be something else. half_support_s:
+    seconds of support at which the score of a long query is half its similarity.
     """
 
     min_rate: float = 0.5
     max_rate: float = 2.0
+    reversed_play: bool = False
     votes: int = 8
     proposals: int = 6
     refined: int = 2
@@ -56,6 +62,7 @@ class AlignSettings:
     least_other_s: float = 2.0
     least_other_share: float = 0.25
     least_contrast: float = 0.2
+    elsewhere_share: float = 0.25
     half_support_s: float = 1.5
 
 
@@ -96,27 +103,49 @@ class _Line:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Pair:
-    """Both sides, the similarities by columns, and what is known of them before any line is."""
+    """A part of both sides, the similarities by columns, and what is known of them before any line is.
+
+    query, video: what is looked at; all_query_s, all_video_s: how long the whole of each is; asked_s: how many seconds
+    of the whole query have frames that count.
+    """
 
     columns: Columns
     query: Timing
     video: Timing
     weights: Floats
     settings: AlignSettings
+    all_query_s: float
+    all_video_s: float
+    asked_s: float
 
-    def part(self, start_s: float, end_s: float) -> _Pair | None:
-        """The same query and [start_s, end_s) of the video; None without a frame."""
-        first, stop = (int(i) for i in np.searchsorted(self.video.times_s, [start_s, end_s]))
-        if first == stop:
+    def part(self, query: tuple[float, float], video: tuple[float, float]) -> _Pair | None:
+        """What lies in [start_s, end_s) of each side; None where one has no frame there."""
+        top, bottom = (int(i) for i in np.searchsorted(self.query.times_s, query))
+        first, stop = (int(i) for i in np.searchsorted(self.video.times_s, video))
+        if top == bottom or first == stop or not self.weights[top:bottom].any():
             return None
         whole = self.columns
-        return _Pair(
-            lambda start, stop: whole(first + start, first + stop),
-            self.query,
-            Timing(self.video.times_s[first:stop], start_s, end_s),
-            self.weights,
-            self.settings,
+        return replace(
+            self,
+            columns=lambda start, end: whole(first + start, min(first + end, stop))[top:bottom],
+            query=Timing(self.query.times_s[top:bottom], *query),
+            video=Timing(self.video.times_s[first:stop], *video),
+            weights=self.weights[top:bottom],
         )
+
+    def beside(self, segment: Segment, disjoint_in: DisjointIn) -> list[_Pair]:
+        """The parts in which segments disjoint from `segment` may be: in the video, or in both sides.
+
+        Less of the query than is ever cut off from a match is not looked at.
+        """
+        query, video = (self.query.start_s, self.query.end_s), (self.video.start_s, self.video.end_s)
+        rows = [query]
+        if disjoint_in == "both":
+            left = _outside(query, (segment.query_start_s, segment.query_end_s))
+            rows = [part for part in left if part == query or part[1] - part[0] >= self.settings.least_other_s]
+        columns = _outside(video, (segment.start_s, segment.end_s))
+        parts = [self.part(asked, there) for asked in rows for there in columns]
+        return [part for part in parts if part is not None]
 
 
 def align(
@@ -126,10 +155,13 @@ def align(
     *,
     weights: NDArray[np.float32] | None = None,
     max_segments: int = 1,
+    disjoint_in: DisjointIn = "video",
     settings: AlignSettings = AlignSettings(),
 ) -> list[Segment]:
     """The best segments of a pair, disjoint in the video, best first; at most `max_segments`, none without evidence.
 
+    disjoint_in: "video" gives each place where the query is, parts of it as well; "both" takes the query apart, so
+    that no second of it is in two segments: what a query that was put together from several parts consists of.
     columns: a function of (start, stop) that gives the cosines (m, stop - start) float32 of all query frames with those
     video frames: `matrix_columns` makes one of a matrix. weights: (m,) how much each query frame counts (None: alike).
     Raises ValueError when a side has no frames.
@@ -137,18 +169,22 @@ def align(
     if len(query.times_s) == 0 or len(video.times_s) == 0:
         raise ValueError("both sides need at least one frame")
     weight = np.ones(len(query.times_s)) if weights is None else weights.astype(np.float64)
-    waiting = [_Pair(columns, query, video, weight, settings)]
+    asked_s = float((weight > 0).sum()) * query.interval_s
+    waiting = [_Pair(columns, query, video, weight, settings, query.duration_s, video.duration_s, asked_s)]
     found: list[tuple[Segment, _Pair]] = []
     segments: list[Segment] = []
-    while True:
+    while len(segments) < max_segments:
         found += [(segment, pair) for pair in waiting if (segment := _best_segment(pair)) is not None]
-        if not found or len(segments) == max_segments:
-            return sorted(segments, key=lambda segment: (-segment.score, segment.start_s))
+        if not found:
+            break
         found.sort(key=lambda entry: (-entry[0].score, entry[0].start_s))
         segment, pair = found.pop(0)
-        segments.append(segment)
-        sides = ((pair.video.start_s, segment.start_s), (segment.end_s, pair.video.end_s))
-        waiting = [part for start, end in sides if (part := pair.part(start, end)) is not None]
+        if not any(_clash(segment, taken, disjoint_in) for taken in segments):
+            segments.append(segment)
+        waiting = [pair]
+        for taken in segments:
+            waiting = [part for whole in waiting for part in whole.beside(taken, disjoint_in)]
+    return sorted(segments, key=lambda segment: (-segment.score, segment.start_s))
 
 
 def align_still(
@@ -174,6 +210,8 @@ def align_still(
                 similarity=float(values[best]),
                 score=float(np.clip(values[best], 0.0, 1.0)),
                 matched_frames=1,
+                query_coverage=1.0,
+                video_coverage=_share(float(ends_s[best] - video.times_s[best]), video.duration_s),
             )
         )
         values[np.abs(video.times_s - video.times_s[best]) < apart_s] = -np.inf
@@ -185,6 +223,19 @@ def matrix_columns(similarities: Similarities) -> Columns:
     return lambda start, stop: similarities[:, start:stop]
 
 
+def _outside(whole: tuple[float, float], taken: tuple[float, float]) -> list[tuple[float, float]]:
+    """What of one range lies before and after another."""
+    parts = [(whole[0], min(whole[1], taken[0])), (max(whole[0], taken[1]), whole[1])]
+    return [(start, end) for start, end in parts if start < end]
+
+
+def _clash(one: Segment, other: Segment, disjoint_in: DisjointIn) -> bool:
+    """Whether two segments share more of the video, or of the query, than they may."""
+    video_s = min(one.end_s, other.end_s) - max(one.start_s, other.start_s)
+    query_s = min(one.query_end_s, other.query_end_s) - max(one.query_start_s, other.query_start_s)
+    return max(video_s, query_s if disjoint_in == "both" else video_s) > 1e-9
+
+
 # One segment
 
 
@@ -192,14 +243,28 @@ def _best_segment(pair: _Pair) -> Segment | None:
     """The best segment of a pair; None when no line meets both sides."""
     if len(pair.video.times_s) == 1:
         return _segment_in_picture(pair)
-    rows, frames, values, background = _strongest(pair)
-    lines = _proposals(pair, rows, frames, values - background)
-    found = [_grown(window, line, background) for window, line in _promising(pair, lines, background)]
+    strongest, background = _strongest(pair)
+    lines = _proposals(pair, strongest, background)
+    found = [_grown(window, line, strongest, background) for window, line in _promising(pair, lines, background)]
     return max((segment for segment in found if segment is not None), key=lambda segment: segment.score, default=None)
 
 
-def _strongest(pair: _Pair) -> tuple[NDArray[np.intp], NDArray[np.intp], Floats, float]:
-    """(query frames, video frames, similarities) of each query frame's strongest cells, and the pair's median."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Strongest:
+    """The video frames that each query frame is most like, and how much: both (m, votes)."""
+
+    frames: NDArray[np.intp]
+    values: Floats
+
+    def away_from(self, line: _Line, pair: _Pair) -> Floats:
+        """(m,) how well each query frame matches somewhere that is not near a line; -inf where nothing is known."""
+        on_line = line.video_times(pair.query.times_s)[:, None]
+        away = np.abs(pair.video.times_s[self.frames] - on_line) > 2.0 + 2 * pair.video.interval_s
+        return np.asarray(np.where(away, self.values, -np.inf).max(axis=1))
+
+
+def _strongest(pair: _Pair) -> tuple[_Strongest, float]:
+    """Each query frame's strongest cells, and the median of the pair."""
     m, n = len(pair.query.times_s), len(pair.video.times_s)
     best_values = np.empty((m, 0), np.float32)
     best_frames = np.empty((m, 0), np.intp)
@@ -217,15 +282,16 @@ def _strongest(pair: _Pair) -> tuple[NDArray[np.intp], NDArray[np.intp], Floats,
         order = np.argpartition(-best_values, keep - 1, axis=1)[:, :keep]
         best_values = np.take_along_axis(best_values, order, axis=1)
         best_frames = np.take_along_axis(best_frames, order, axis=1)
-    rows = np.repeat(np.arange(m), best_values.shape[1])
-    return rows, best_frames.reshape(-1), best_values.reshape(-1).astype(np.float64), float(np.median(medians))
+    return _Strongest(best_frames, best_values.astype(np.float64)), float(np.median(medians))
 
 
 # Proposing lines
 
 
-def _proposals(pair: _Pair, rows: NDArray[np.intp], frames: NDArray[np.intp], values: Floats) -> list[_Line]:
+def _proposals(pair: _Pair, strongest: _Strongest, background: float) -> list[_Line]:
     """The strongest lines that differ, by weighted votes for (rate, position at the middle of the query)."""
+    frames, values = strongest.frames.ravel(), strongest.values.ravel() - background
+    rows = np.repeat(np.arange(len(strongest.frames)), strongest.frames.shape[1])
     settings, query = pair.settings, pair.query
     middle = (query.start_s + query.end_s) / 2
     rates = _rates(settings, query)
@@ -245,7 +311,7 @@ def _proposals(pair: _Pair, rows: NDArray[np.intp], frames: NDArray[np.intp], va
     smooth = table.copy()  # the nearest library frame is up to half an interval off: neighbouring cells belong together
     smooth[:, 1:] += table[:, :-1] / 2
     smooth[:, :-1] += table[:, 1:] / 2
-    smooth *= 1 - 0.1 * np.abs(np.log2(rates))[:, None]
+    smooth *= (1 - 0.1 * np.abs(np.log2(np.abs(rates))) - 0.1 * (rates < 0))[:, None]
     return _peaks(smooth, rates, lowest=lowest, cell=cell, middle=middle, pair=pair)
 
 
@@ -256,7 +322,8 @@ def _rates(settings: AlignSettings, query: Timing) -> Floats:
     steps = 2.0 ** (np.arange(-32, 33) / 16)
     near = 1 + np.arange(-8, 9) * 0.005
     rates = np.unique(np.concatenate([steps, near]).round(6))
-    return rates[(rates >= settings.min_rate) & (rates <= settings.max_rate)]
+    rates = rates[(rates >= settings.min_rate) & (rates <= settings.max_rate)]
+    return np.concatenate([rates, -rates]) if settings.reversed_play else rates
 
 
 def _peaks(table: Floats, rates: Floats, *, lowest: float, cell: float, middle: float, pair: _Pair) -> list[_Line]:
@@ -374,7 +441,8 @@ def _fit(window: _Window, line: _Line, weights: Floats, background: float, *, fr
     shift, stretch = 1.0, 0.05 if free_rate else 0.0
     while shift > 0.02 or stretch * length > 0.04:
         stretched = rate * (1 + stretch * np.linspace(-1, 1, 5 if free_rate else 1))
-        rates = np.clip(stretched, settings.min_rate, settings.max_rate) if free_rate else np.array([rate])
+        limited = np.sign(rate) * np.clip(np.abs(stretched), settings.min_rate, settings.max_rate)
+        rates = limited if free_rate else np.array([rate])
         positions = position + shift * np.linspace(-1, 1, 9)
         grid = np.repeat(rates, len(positions)), np.tile(positions, len(rates))
         values, shares = _profiles(window, *grid, middle, weights, background)
@@ -390,10 +458,12 @@ def _refined(window: _Window, line: _Line, weights: Floats, background: float) -
     plain = _Line(1.0, float(line.video_times(line.middle_s)), line.middle_s)
     plain, plain_fit = _fit(window, plain, weights, background, free_rate=False)
     times = window.pair.query.times_s[weights > 0]
-    if window.pair.settings.max_rate <= 1.0 or len(times) < 2 or np.ptp(times) < 1.0:
+    settings = window.pair.settings
+    one_speed = settings.max_rate <= 1.0 and not settings.reversed_play
+    if one_speed or len(times) < 2 or np.ptp(times) < 1.0:
         return plain
     other, other_fit = _fit(window, line, weights, background, free_rate=True)
-    worth_it = other_fit - plain_fit > window.pair.settings.least_rate_gain
+    worth_it = other_fit - plain_fit > settings.least_rate_gain
     return other if worth_it and _beyond_chance(window, other, plain, weights, background) else plain
 
 
@@ -415,14 +485,14 @@ def _beyond_chance(window: _Window, other: _Line, plain: _Line, weights: Floats,
 # Trimming
 
 
-def _grown(window: _Window, line: _Line, background: float) -> Segment | None:
+def _grown(window: _Window, line: _Line, strongest: _Strongest, background: float) -> Segment | None:
     """The segment along a line: fitted to all of the query, then again to the part of it that matches."""
     pair = window.pair
     weights = pair.weights
     for _ in range(3):
         line = _refined(window, line, weights, background)
         values, frames = window.seen_along(line)
-        first, stop = _matching_rows(pair, values, frames, background)
+        first, stop = _matching_rows(pair, values, frames, strongest.away_from(line, pair), background)
         inside = np.zeros(len(values), bool)
         inside[first:stop] = True
         if (weights > 0).sum() == (pair.weights * inside > 0).sum():
@@ -431,25 +501,30 @@ def _grown(window: _Window, line: _Line, background: float) -> Segment | None:
     return _segment(pair, line, values, frames, first, stop)
 
 
-def _threshold(pair: _Pair, values: Floats, background: float) -> float:
-    """Half-way between the background and the best second of the match; far below when the two are hardly apart."""
+def _contrast(pair: _Pair, values: Floats, background: float) -> float:
+    """How far the best second of the match stands above the background."""
     seen = np.sort(values[np.isfinite(values)])[::-1]
     best = float(seen[: max(3, round(1.0 / pair.query.interval_s))].mean()) if len(seen) else background
-    if best - background < pair.settings.least_contrast:
-        return -np.inf
-    return (best + background) / 2
+    return best - background
 
 
-def _matching_rows(pair: _Pair, values: Floats, frames: NDArray[np.intp], background: float) -> tuple[int, int]:
+def _matching_rows(
+    pair: _Pair, values: Floats, frames: NDArray[np.intp], elsewhere: Floats, background: float
+) -> tuple[int, int]:
     """[first, stop) of the query frames that match: all but ends with enough evidence that they are something else.
 
-    Less than two video frames (`frames`: which one each query frame saw) are no reason to cut anything off: one picture
-    in common does not make a part of the query a copy.
+    That is: nearer to the background than to the match, or a match elsewhere in the video (`elsewhere`: how good one)
+    and much less alike here. Less than two video frames (`frames`: which one each query frame saw) are no reason to cut
+    anything off: one picture in common does not make a part of the query a copy.
     """
     m = len(values)
-    threshold = _threshold(pair, values, background)
-    if not np.isfinite(threshold):
+    contrast = _contrast(pair, values, background)
+    if contrast < pair.settings.least_contrast:
         return 0, m
+    slack = contrast * pair.settings.elsewhere_share
+    as_good = elsewhere >= background + contrast - slack
+    half_way = background + contrast / 2
+    threshold = np.where(as_good, np.maximum(half_way, elsewhere - slack), half_way)
     gains = np.where(np.isfinite(values), pair.weights * (values - threshold), 0.0)
     first, stop = _best_run(gains)
     if len(np.unique(frames[first:stop][gains[first:stop] > 0])) < 2:
@@ -478,33 +553,41 @@ def _segment(
     """The segment of query frames [first, stop) on `line`, clipped to the video; None when nothing is left of it."""
     query, video = pair.query, pair.video
     query_start, query_end = _row_range(query, first, stop)
-    start_s, end_s = (
-        float(np.clip(t, video.start_s, video.end_s)) for t in line.video_times(np.array([query_start, query_end]))
-    )
+    ends = np.sort(line.video_times(np.array([query_start, query_end])))
+    start_s, end_s = (float(np.clip(end, video.start_s, video.end_s)) for end in ends)
+    shown = sorted(line.query_time(end) for end in (video.start_s, video.end_s))
     inside = np.zeros(len(values), bool)
     inside[first:stop] = True
     matched = inside & np.isfinite(values) & (pair.weights > 0)
     if end_s <= start_s or not matched.any():
         return None
     similarity = float(np.average(values[matched], weights=pair.weights[matched]))
+    query_start, query_end = max(query_start, shown[0]), min(query_end, shown[1])
     return Segment(
-        query_start_s=query_start if start_s > video.start_s else max(query_start, line.query_time(start_s)),
-        query_end_s=query_end if end_s < video.end_s else min(query_end, line.query_time(end_s)),
+        query_start_s=query_start,
+        query_end_s=query_end,
         start_s=start_s,
         end_s=end_s,
         rate=line.rate,
         similarity=similarity,
         score=_score(pair, similarity, int(matched.sum()), len(np.unique(frames[matched]))),
         matched_frames=int(matched.sum()),
+        query_coverage=_share(query_end - query_start, pair.all_query_s),
+        video_coverage=_share(end_s - start_s, pair.all_video_s),
     )
 
 
 def _row_range(query: Timing, first: int, stop: int) -> tuple[float, float]:
-    """The time that query frames [first, stop) stand for: to the ends of the query, or half-way to the next frame."""
-    times = query.times_s
-    start = query.start_s if first == 0 else float(times[first - 1] + times[first]) / 2
-    end = query.end_s if stop == len(times) else float(times[stop - 1] + times[stop]) / 2
-    return start, end
+    """The time that query frames [first, stop) stand for: to the ends of the query, or half-way to the next frame,
+    but not far into a gap."""
+    times, gap = query.times_s, query.interval_s
+    start = query.start_s if first == 0 else max(float(times[first - 1] + times[first]) / 2, times[first] - gap)
+    end = query.end_s if stop == len(times) else min(float(times[stop - 1] + times[stop]) / 2, times[stop - 1] + gap)
+    return float(start), float(end)
+
+
+def _share(part_s: float, whole_s: float) -> float:
+    return float(np.clip(part_s / whole_s, 0.0, 1.0)) if whole_s > 0 else 1.0
 
 
 def _score(pair: _Pair, similarity: float, query_frames: int, video_frames: int) -> float:
@@ -513,9 +596,8 @@ def _score(pair: _Pair, similarity: float, query_frames: int, video_frames: int)
     n frames of the video support n - 1/2 intervals: one picture in common, however long it is shown, is little.
     """
     query, video = pair.query, pair.video
-    asked_s = float((pair.weights > 0).sum()) * query.interval_s
-    spare_s = min(video.interval_s, asked_s) / 2
-    possible_s = asked_s - spare_s
+    spare_s = min(video.interval_s, pair.asked_s) / 2
+    possible_s = pair.asked_s - spare_s
     support_s = min(query_frames * query.interval_s, video_frames * video.interval_s - spare_s, possible_s)
     share = support_share(np.array(support_s), np.array(possible_s), pair.settings.half_support_s)
     return float(np.clip(similarity * share, 0.0, 1.0))
@@ -529,7 +611,7 @@ def support_share(support_s: Floats, possible_s: Floats, half_support_s: float) 
 def _segment_in_picture(pair: _Pair) -> Segment | None:
     """The part of the query that shows a video of one frame: without a second frame there is no line."""
     values = pair.columns(0, 1)[:, 0].astype(np.float64)
-    first, stop = _matching_rows(pair, values, np.arange(len(values)), float(np.quantile(values, 0.1)))
+    first, stop = _matching_rows(pair, values, np.arange(len(values)), values, float(np.quantile(values, 0.1)))
     query_start, query_end = _row_range(pair.query, first, stop)
     similarity = float(np.average(values[first:stop], weights=pair.weights[first:stop]))
     return Segment(
@@ -541,4 +623,6 @@ def _segment_in_picture(pair: _Pair) -> Segment | None:
         similarity=similarity,
         score=_score(pair, similarity, stop - first, 1),
         matched_frames=stop - first,
+        query_coverage=_share(query_end - query_start, pair.all_query_s),
+        video_coverage=_share(pair.video.duration_s, pair.all_video_s),
     )

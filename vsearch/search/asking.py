@@ -45,13 +45,16 @@ class Pictures:
 @dataclass(frozen=True, slots=True, eq=False)
 class Question:
     """A query that was read. `latents`: of its frames, in groups, for pictures in a report; empty for a stored query.
-    `pictures`: its frames, to be looked at otherwise; None for a stored query.
+    `pictures`: its frames, to be looked at otherwise; None for a stored query. `video_id`, `origin_pts`: of a stored
+    query the video, and from when its times count.
     """
 
     frames: QueryFrames
     reading: Reading | None = None
     latents: tuple[Latents, ...] = ()
     pictures: Pictures | None = None
+    video_id: int | None = None
+    origin_pts: int | None = None
 
 
 def ask_file(
@@ -135,7 +138,9 @@ def ask_stored(
             start_s=seconds(start, timeline.start_pts, timeline.time_base),
             end_s=seconds(end, timeline.start_pts, timeline.time_base),
             still=False,
-        )
+        ),
+        video_id=timeline.video_id,
+        origin_pts=timeline.start_pts,
     )
 
 
@@ -156,7 +161,9 @@ def ask_frame(
             start_s=0.0,
             end_s=0.0,
             still=True,
-        )
+        ),
+        video_id=timeline.video_id,
+        origin_pts=int(timeline.pts[nearest]),
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsearch.records import FRAME_NUMBER_BITS, Segment
-from vsearch.search.align import AlignSettings, Timing, align, align_still
+from vsearch.search.align import AlignSettings, DisjointIn, Timing, align, align_still
 from vsearch.search.ann.base import AnnIndex
 from vsearch.search.calibration import Judge
 from vsearch.search.gallery import Gallery, Track
@@ -185,7 +185,14 @@ def _segments(
         limit *= 4
 
 
-def segments_of(query: QueryFrames, track: Track, *, max_segments: int, settings: AlignSettings) -> list[Segment]:
+def segments_of(
+    query: QueryFrames,
+    track: Track,
+    *,
+    max_segments: int,
+    settings: AlignSettings,
+    disjoint_in: DisjointIn = "video",
+) -> list[Segment]:
     """The best segments of a query and one video, as `align` gives them. Both sides hold informative frames only."""
 
     def columns(start: int, stop: int) -> NDArray[np.float32]:
@@ -195,4 +202,12 @@ def segments_of(query: QueryFrames, track: Track, *, max_segments: int, settings
     if query.still:
         return align_still(columns, video, track.ends_s, max_segments=max_segments)
     asked = Timing(query.times_s, query.start_s, query.end_s)
-    return align(columns, asked, video, weights=query.weights, max_segments=max_segments, settings=settings)
+    return align(
+        columns,
+        asked,
+        video,
+        weights=query.weights,
+        max_segments=max_segments,
+        disjoint_in=disjoint_in,
+        settings=settings,
+    )

@@ -128,6 +128,7 @@ ViewsOption = Annotated[
         help="Ask a query that is in doubt again: mirrored, and with pictures found inside its pictures.",
     ),
 ]
+ReversedOption = Annotated[bool, typer.Option("--reversed", help="Find what plays backwards as well.")]
 DeviceOption = Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where the models run.")]
 NewOption = Annotated[bool, typer.Option("--new", help="Print only the names of the queries that have no hit.")]
 NullOption = Annotated[bool, typer.Option("-0", "--null", help="With --new: end names with a zero byte, for xargs -0.")]
@@ -166,6 +167,7 @@ def search(
     group: GroupOption = None,
     min_similarity: FloorOption = None,
     views: ViewsOption = True,
+    reversed_play: ReversedOption = False,
     device: DeviceOption = "auto",
     index_memory: IndexMemoryOption = INDEX_MEMORY_BYTES,
     fail_on_match: FailOption = False,
@@ -233,6 +235,7 @@ def search(
         group=group,
         min_similarity=min_similarity,
         views=views,
+        reversed_play=reversed_play,
         device=device,
         index_memory_bytes=index_memory,
     )
@@ -303,6 +306,9 @@ def hit_json(hit: Hit) -> dict[str, Any]:
         "end_seconds": hit.end_s,
         "query_start_seconds": hit.query_start_s,
         "query_end_seconds": hit.query_end_s,
+        "rate": hit.rate,
+        "query_coverage": hit.query_coverage,
+        "video_coverage": hit.video_coverage,
         "similarity": hit.similarity,
         "score": hit.score,
         "score_kind": hit.score_kind,
