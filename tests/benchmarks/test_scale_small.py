@@ -62,5 +62,5 @@ def test_three_times_the_work_takes_longer(library: ImitatedLibrary) -> None:
     def thrice(some: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return once(some), once(some), once(some)  # type: ignore[return-value]
 
-    figures = compare(thrice, once, queries, size=10, times=15)
+    figures = compare((thrice, queries), (once, queries), size=10, times=15)
     assert figures["ratio_cpu_p50"] > 1.5

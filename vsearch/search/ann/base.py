@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol, Self, runtime_checkable
 
@@ -74,10 +74,12 @@ class AnnIndex(Protocol):
         """
         ...
 
-    def faiss_index(self, allowed_rows: NDArray[np.bool_] | None = None) -> tuple[Any, Any]:
-        """FAISS's own index over what was loaded, labels being rows in the order of `ids()`, and search parameters.
+    def faiss_index(
+        self, allowed_rows: NDArray[np.bool_] | None = None
+    ) -> tuple[Any, Any, Callable[[NDArray[np.float32]], NDArray[np.float32]]]:
+        """To measure against: FAISS's own index over what was loaded, search parameters, and what makes its queries.
 
-        To measure against. allowed_rows: (n,) bool, the only ones that may be found.
+        Labels are rows in the order of `ids()`. allowed_rows: (n,) bool, the only ones that may be found.
         """
         ...
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -94,12 +94,11 @@ class FlatIndex:
             return scores, np.where(missing, -1, self._ids[rows])
         return scores, self._ids[rows]
 
-    def faiss_index(self, allowed_rows: NDArray[np.bool_] | None = None) -> tuple[Any, Any]:
-        """FAISS's own index, its labels the rows in the order of `ids()`, and its parameters: to measure against.
-
-        allowed_rows: (n,) bool, the only ones that may be found.
-        """
-        return self._index, None if allowed_rows is None else faiss.SearchParameters(sel=_selector(allowed_rows))
+    def faiss_index(
+        self, allowed_rows: NDArray[np.bool_] | None = None
+    ) -> tuple[Any, Any, Callable[[NDArray[np.float32]], NDArray[np.float32]]]:
+        params = None if allowed_rows is None else faiss.SearchParameters(sel=_selector(allowed_rows))
+        return self._index, params, np.asarray
 
     def memory_bytes(self, n: int) -> int:
         return n * (self.d * 4 + 8)

@@ -9,7 +9,7 @@ little, and small filtered sets are compared exactly, candidates of coarse codin
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -122,19 +122,18 @@ class IvfIndex:
         wider = nprobe * -(-len(self) // n_chosen)  # about as many rows that may be found as without a filter
         return self._probe(queries, k, parts, masks, nprobe=min(wider, self._quantizer.ntotal), refine=refine)
 
-    def faiss_index(self, allowed_rows: NDArray[np.bool_] | None = None) -> tuple[Any, Any]:
-        """FAISS's own index over what was loaded, and the parameters of a search as ours: to measure against.
-
-        The same lists, candidates compared again with a copy of the same rows; labels are rows in the order of ids.
-        allowed_rows: (n,) bool, the only ones that may be found.
-        """
+    def faiss_index(
+        self, allowed_rows: NDArray[np.bool_] | None = None
+    ) -> tuple[Any, Any, Callable[[NDArray[np.float32]], NDArray[np.float32]]]:
+        """The same lists, candidates compared again with a copy of the same rows."""
+        assert self._coding is not None
         part = self._parts[0]
         rows = faiss.IndexScalarQuantizer(self.d, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
         for start in range(0, len(part.ids), _PIECE):
             rows.add(part.vectors[start : start + _PIECE].astype(np.float32))
         lists = faiss.SearchParametersIVF(nprobe=int(self.facts["nprobe"]), sel=_selector(allowed_rows))
         params = faiss.IndexRefineSearchParameters(k_factor=self.CODING.refine, base_index_params=lists)
-        return faiss.IndexRefine(part.index, rows), params
+        return faiss.IndexRefine(part.index, rows), params, self._coding.prepare
 
     def memory_bytes(self, n: int) -> int:
         return n * (self.code_bytes(self.d) + ROW_BYTES) + cells_for(n) * self.d * 4
