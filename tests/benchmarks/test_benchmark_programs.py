@@ -45,7 +45,7 @@ def test_without_a_known_name_the_programs_are_listed(
 ) -> None:
     assert main(argv) == status
     told = capsys.readouterr()
-    assert "copies, excerpts, long, previews" in told.out + told.err
+    assert "copies, duplicates, excerpts, long" in told.out + told.err
 
 
 @pytest.mark.parametrize("name", ["copies", "excerpts", "long", "previews", "rate_distortion", "size", "speed"])
