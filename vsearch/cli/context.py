@@ -34,7 +34,8 @@ HELP = """Turn an archive of videos into a small latent library: search it by ex
 """
 EPILOG = """The library is a folder: --library DIR, else $VSEARCH_LIBRARY, else the platform's data directory.
 
-Exit status: 0 done (also when nothing was found), 1 failed, 2 wrong usage, 130 interrupted.
+Exit status: 0 done (also when nothing was found), 1 failed, 2 wrong usage, 130 interrupted; 3 and 4 answer a question
+(search --fail-on-match, explain).
 
 'vsearch COMMAND --help' shows options and examples; 'vsearch demo' tries everything on videos that it makes."""
 
