@@ -16,6 +16,7 @@ from benchmarks.score_copies import CopyAnswer, CopyHit, Threshold
 from vsearch.library import Library
 from vsearch.models import shipped_codec, shipped_head
 from vsearch.models.weights import ModelFiles
+from vsearch.search.calibration import Calibration
 
 HITS = 10
 DEFAULT = "default floor"
@@ -31,12 +32,14 @@ def indexed(videos: Sequence[Video], work: Path, *, name: str, codec: Path | Non
 
 
 def thresholds(head: Path | None) -> list[Threshold]:
-    """What the head's card says of scores: the floor below which nothing is shown by default, first, then its
-    operating points (`"thresholds": {"duplicate": ...}`), which are of the calibrated score.
+    """What a search shows by default, first: with a calibrated head what reaches "similar", then what reaches
+    "duplicate"; with another what reaches its floor of similarity.
     """
     card = ModelFiles.read(head or shipped_head()).search
-    named = [Threshold(str(name), "score", float(least)) for name, least in card.get("thresholds", {}).items()]
-    return [Threshold(DEFAULT, "similarity", float(card.get("floor", 0.0))), *named]
+    calibration = Calibration.read(card)
+    if calibration is None:
+        return [Threshold(DEFAULT, "similarity", float(card.get("floor", 0.0)))]
+    return [Threshold(name, "score", calibration.thresholds[name]) for name in ("similar", "duplicate")]
 
 
 def ask(
