@@ -7,6 +7,7 @@ videos, at least two seconds apart and visibly different, so that neighbouring m
 from __future__ import annotations
 
 import multiprocessing
+from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,14 +97,26 @@ class FramePairs:
         return [self._moments(sources[i], rng)[0] for i in chosen]
 
     def _training(self, rng: np.random.Generator) -> list[tuple[Tensor, Tensor]]:
-        """`batch` pictures, each with another at most 0.4 s from it."""
+        """`batch` pictures, each with another at most 0.4 s from it. No source comes twice before all have come: its
+        moments could be alike, and would be told apart all the same.
+        """
+        videos, photos = self._shuffled(self._videos, self._weights, rng), self._shuffled(self._photos, None, rng)
         pictures: list[tuple[Tensor, Tensor]] = []
         while len(pictures) < self._batch:
             if rng.random() < self._photo_share:
-                pictures += self._moments(self._photos[rng.integers(len(self._photos))], rng)[:1]
+                pictures += self._moments(next(photos), rng)[:1]
             else:
-                pictures += self._moments(self._videos[rng.choice(len(self._videos), p=self._weights)], rng)
+                pictures += self._moments(next(videos), rng)
         return pictures[: self._batch]
+
+    @staticmethod
+    def _shuffled(
+        sources: list[PackedEntry], weights: NDArray[np.float64] | None, rng: np.random.Generator
+    ) -> Iterator[PackedEntry]:
+        """All sources again and again, each time in another order; heavy ones tend to come first."""
+        while True:
+            for number in rng.choice(len(sources), len(sources), replace=False, p=weights).tolist():
+                yield sources[number]
 
     def _moments(self, entry: PackedEntry, rng: np.random.Generator) -> list[tuple[Tensor, Tensor]]:
         """One or two moments of a video, each as a frame and another at most 0.4 s from it."""
