@@ -354,8 +354,8 @@ def test_segments_are_disjoint_in_the_sides_that_are_asked_for(m: int, n: int, s
     matrix = np.clip(rng.normal(0.1, 0.3, (m, n)), -1, 1).astype(np.float32)
     times, video_times = np.sort(rng.uniform(0, m / 4, m)), np.sort(rng.uniform(0, n, n))
     query, video = Timing(times, 0, m / 4), Timing(video_times, 0, float(n))
-    alone = align(matrix_columns(matrix), query, video)
     for disjoint_in in ("video", "both"):
+        alone = align(matrix_columns(matrix), query, video, disjoint_in=disjoint_in)  # type: ignore[arg-type]
         segments = align(
             matrix_columns(matrix),
             query,

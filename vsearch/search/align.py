@@ -33,6 +33,7 @@ DisjointIn = Literal["video", "both"]
 
 OUTSIDE_COST = 0.1  # what a query frame outside the video is worse than any other: still footage stays inside
 LEAST_NOISE = 0.02  # what similarities along a line vary by, at least: library frames are not where the query's are
+NOWHERE_ELSE = 1.0  # for `elsewhere_share`: what matches elsewhere is no reason to cut anything off
 BLOCK_FRAMES = 4096  # video frames whose similarities are held at once while lines are proposed
 
 
@@ -46,7 +47,8 @@ class AlignSettings:
     least_rate_gain, rate_evidence: mean similarity that another speed than 1 must win, and by how many standard errors.
     least_other_s, least_other_share: seconds, and share of the match, below which an end of the query is never cut off.
     least_contrast: nothing is cut off when match and background differ by less. elsewhere_share: of that difference, by
-    which a frame that matches elsewhere in the video must be less alike here to be something else. half_support_s:
+    which a frame that matches elsewhere in the video must be less alike here to be something else, where a query is
+    taken apart (footage that repeats itself matches everywhere, and would lose its ends). half_support_s:
     seconds of support at which the score of a long query is half its similarity.
     """
 
@@ -169,6 +171,8 @@ def align(
     if len(query.times_s) == 0 or len(video.times_s) == 0:
         raise ValueError("both sides need at least one frame")
     weight = np.ones(len(query.times_s)) if weights is None else weights.astype(np.float64)
+    if disjoint_in == "video":
+        settings = replace(settings, elsewhere_share=NOWHERE_ELSE)
     asked_s = float((weight > 0).sum()) * query.interval_s
     waiting = [_Pair(columns, query, video, weight, settings, query.duration_s, video.duration_s, asked_s)]
     found: list[tuple[Segment, _Pair]] = []
