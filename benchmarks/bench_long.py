@@ -89,12 +89,12 @@ def parsed(argv: Sequence[str]) -> Any:
 def ask_vsearch(
     whole: Video, asked: QuerySet, sources: Mapping[str, Video], clips: Sequence[FilmClip], work: Path, args: Any
 ) -> tuple[dict[str, Any], dict[str, str]]:
-    """The figures of vsearch at its default floor, and the models' identities."""
+    """The figures of vsearch at its default threshold, and the models' identities."""
     with asking.indexed([whole], work, name=whole.path.stem, codec=args.codec, head=args.head) as library:
         answers, elapsed_s = asking.ask(library, asked, sources, {str(whole.path.absolute()): whole})
         models = libraries.models_of(library)
-    floor = asking.thresholds(args.head)[0]
-    shown = [answer.above(floor.passes) for answer in answers]
+    default = asking.thresholds(args.head)[0]
+    shown = [answer.above(default.passes) for answer in answers]
     return {
         **scored(shown, clips),
         "without_floor": scored(answers, clips),

@@ -20,6 +20,7 @@ from vsearch.models import load_codec, load_head
 from vsearch.models.base import EmbeddingHead, LatentCodec
 from vsearch.models.weights import ModelFiles, write_card
 from vsearch.progress import Progress, SilentProgress
+from vsearch.records import EmbeddingBlock
 from vsearch.search.align import AlignSettings
 from vsearch.search.calibration import Background, Calibration, features, fitted
 from vsearch.search.engine import segments_of
@@ -138,7 +139,6 @@ class _Gallery:
 def _track(number: int, packed: PackedFrames, entry: PackedEntry, codec: LatentCodec, head: EmbeddingHead) -> Track:
     pictures, times = library_frames(packed, entry)
     values, scale = quantise(head.embed(codec.encode(pictures)))
-    vectors = values.astype(np.float32) * np.float32(scale)
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    vectors = EmbeddingBlock(head.model_id, 0, values, scale, np.zeros(len(values), bool)).unit_vectors()
     duration = entry.shape[0] / entry.fps
     return Track(number, np.arange(len(times)), vectors, times, np.append(times[1:], duration), duration)

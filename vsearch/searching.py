@@ -178,7 +178,8 @@ class SearchSession:
             error=None if error is None else str(error),
             error_code=None if error is None else error.code,
             query_b64=path_b64(path),
-            score_kind=self._score_kind,
+            # a refused query needs no head, and none is loaded for it
+            score_kind=self._score_kind if error is None else "uncalibrated",
             head=self._meta.active_head,
             generation=self._meta.generation,
         )

@@ -27,7 +27,7 @@ from vsearch.models.weights import ModelFiles
 from vsearch.progress import Progress
 from vsearch.training.augment import edited, plain
 from vsearch.training.data import PackedEntry, PackedFrames
-from vsearch.training.loop import Objective, Values, float_outputs, prepare, run_loop, scheduled_rate
+from vsearch.training.loop import Objective, Values, prepare, run_loop, scheduled_rate
 from vsearch.training.losses import entropy_regulariser, info_nce
 
 SIZES = ((144, 256), (144, 256), (192, 192), (160, 224), (256, 144))
@@ -228,7 +228,6 @@ def train(
     network = placed(HeadNetwork(shape), device)
     if recipe.start:
         begin_with(network, ModelFiles.read(Path(recipe.start)))
-    float_outputs(network)
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(recipe.workers, context, initializer=_open_worker, initargs=(recipe,)) as pool:
         batches = Prefetch(recipe, pool)
