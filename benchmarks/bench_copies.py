@@ -41,14 +41,14 @@ def main(argv: Sequence[str]) -> int:
     if args.table is not None:
         print(markdown(read_figures(args.table)))
         return 0
+    corpus = datasets.corpus_folder(args.corpus)
+    dev, train = datasets.dev_videos(corpus), datasets.train_videos(corpus)
     peers = [name for name in args.peers.split(",") if name]
     frame_peers.check_peers(peers)
     if args.plot is not None:
         from benchmarks.rate_plot import check_plotting
 
         check_plotting()
-    corpus = datasets.corpus_folder(args.corpus)
-    dev, train = datasets.dev_videos(corpus), datasets.train_videos(corpus)
     split = split_videos(dev, train, seed=args.seed)
     split = small(split) if args.quick else split
     plans = planned(split, args.copies, args.strangers, args.lookalikes, args.seed)

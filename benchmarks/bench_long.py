@@ -39,10 +39,10 @@ def main(argv: Sequence[str]) -> int:
     if args.table is not None:
         print(markdown(read_figures(args.table)["figures"]["systems"]))
         return 0
-    peers = [name for name in args.peers.split(",") if name]
-    frame_peers.check_peers(peers)
     corpus = datasets.corpus_folder(args.corpus)
     dev, train = datasets.dev_videos(corpus), datasets.train_videos(corpus)
+    peers = [name for name in args.peers.split(",") if name]
+    frame_peers.check_peers(peers)
     outside = choose_others(train or dev, seed=args.seed, at_most=min(OTHERS, len(train or dev) // 4))
     groups = {video.group for video in outside}
     shown = [[video for video in part if video.group not in groups] for part in (dev, train)]
