@@ -73,8 +73,9 @@ class SearchRequest:
     a head that was not calibrated, or where there is no limit to hits in one video, the floor measured for it).
     group: "video" | "clip" | "shot": hits in the same one count as one, which the best stands for. views: whether a
     query that finds nothing plainly is asked again mirrored, and with the pictures found in its pictures.
-    reversed_play: whether queries may run backwards as well. device: "auto" | "cpu" | "cuda". index_memory_bytes: what
-    the index may take, where it has to be built first.
+    reversed_play: whether queries may run backwards as well. include_recurring: whether titles, adverts and the like
+    (what `RECURRING_VIDEOS` videos show) count as much as all else. device: "auto" | "cpu" | "cuda".
+    index_memory_bytes: what the index may take, where it has to be built first.
     """
 
     start_s: float | None = None
@@ -89,6 +90,7 @@ class SearchRequest:
     min_similarity: float | None = None
     views: bool = True
     reversed_play: bool = False
+    include_recurring: bool = False
     device: str = "auto"
     index_memory_bytes: int = INDEX_MEMORY_BYTES
 

@@ -25,16 +25,16 @@ from vsearch.indexer.candidates import A_PICTURE
 from vsearch.indexer.scan import scan
 from vsearch.models.shelf import ModelShelf
 from vsearch.records import FRAME_NUMBER_BITS, Clip, Hit, display_path, path_b64
-from vsearch.request import HITS, Examples, SearchRequest, VideoFilter
+from vsearch.request import HITS, RECURRING_VIDEOS, Examples, SearchRequest, VideoFilter
 
 if TYPE_CHECKING:
     from vsearch.media.isolated import DecodeProcess
     from vsearch.models.base import EmbeddingHead, LatentCodec
     from vsearch.render.frames import Footage
-    from vsearch.search.align import AlignSettings
     from vsearch.search.ann.base import AnnIndex
     from vsearch.search.asking import Question
     from vsearch.search.calibration import Calibration, Judge
+    from vsearch.search.engine import SearchSettings
     from vsearch.search.explaining import Comparison
     from vsearch.search.gallery import Gallery
     from vsearch.search.queries.base import QueryFrames
@@ -302,7 +302,7 @@ class SearchSession:
         candidates: int | None,
     ) -> list[Match]:
         """The matches of one view of a query."""
-        from vsearch.search.engine import SearchSettings, find
+        from vsearch.search.engine import find
 
         return find(
             frames,
@@ -314,24 +314,29 @@ class SearchSession:
             min_score=self._least.score,
             allowed=allowed,
             judge=self._judge,
-            settings=SearchSettings(candidates=candidates, align=self._align),
+            settings=replace(self._settings, candidates=candidates),
         )
 
     def compare(self, question: Question, video_id: int) -> Comparison:
         """A query beside one video, with at most `k` segments: as it is, or in the view of it that matches best."""
         from vsearch.search.asking import seen_otherwise
+        from vsearch.search.engine import discounted
         from vsearch.search.explaining import compare
 
         track = next(self._gallery.tracks([video_id]), None)
-        compared = partial(
+        comparison = partial(
             compare,
             track=track,
             least_similarity=self._least.similarity,
             least_score=self._least.score,
             judge=self._judge,
             max_segments=self._request.hits or HITS,
-            settings=self._align,
+            settings=self._settings.align,
         )
+
+        def compared(frames: QueryFrames, view: str = "") -> Comparison:
+            return comparison(discounted(frames, self._index, self._settings), view=view)
+
         plain = compared(question.frames)
         if plain.matches or not plain.segments or not self._request.views:
             return plain
@@ -339,11 +344,14 @@ class SearchSession:
         views = [compared(frames, view=view) for view, frames in otherwise]
         return max((view for view in views if view.matches), key=lambda view: view.segments[0].score, default=plain)
 
-    @property
-    def _align(self) -> AlignSettings:
+    @cached_property
+    def _settings(self) -> SearchSettings:
         from vsearch.search.align import AlignSettings
+        from vsearch.search.engine import Recurrence, SearchSettings
+        from vsearch.search.recurring import recurs_from
 
-        return AlignSettings(reversed_play=self._request.reversed_play)
+        recurrence = None if self._request.include_recurring else Recurrence(RECURRING_VIDEOS, recurs_from(self._floor))
+        return SearchSettings(align=AlignSettings(reversed_play=self._request.reversed_play), recurrence=recurrence)
 
     @cached_property
     def _least_of_many(self) -> float:

@@ -19,7 +19,7 @@ from vsearch.metrics import temporal_iou
 from vsearch.records import frame_id
 from vsearch.search.ann.base import AnnIndex
 from vsearch.search.cache import open_index
-from vsearch.search.engine import SearchSettings, find
+from vsearch.search.engine import Recurrence, SearchSettings, discounted, find
 from vsearch.search.gallery import Gallery
 from vsearch.search.queries.base import QueryFrames
 
@@ -193,3 +193,49 @@ def test_query_frames_check_themselves(vectors: tuple[int, int], times: list[flo
     filled: NDArray[np.float32] = np.ones(vectors, np.float32)
     with pytest.raises(ValueError, match="must"):
         QueryFrames(filled, np.array(times), np.ones(len(times), np.float32), 0.0, end, still=False)
+
+
+@pytest.fixture(scope="module")
+def serial(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Gallery, AnnIndex]]:
+    """24 videos of 30 s, each after the same title of 6 s."""
+    title = world(6, seed=500)
+    with Store.open(tmp_path_factory.mktemp("serial") / "library", writable=True, create=True) as opened:
+        for number in range(24):
+            put(opened, np.concatenate([title, world(30, seed=600 + number)]), f"{number}.mp4")
+        gallery = Gallery(opened, HEAD)
+        yield gallery, open_index(gallery, None, d=D)
+
+
+RECURRENCE = SearchSettings(recurrence=Recurrence(videos=20, cosine=0.8))
+
+
+def test_a_title_that_many_videos_share_says_little_about_where_a_query_is_from(
+    serial: tuple[Gallery, AnnIndex],
+) -> None:
+    query = excerpt(np.concatenate([world(6, seed=500), world(30, seed=603)]), 0, 10)
+    equal, weighed = (find(query, *serial, k=24, settings=settings) for settings in (SearchSettings(), RECURRENCE))
+    assert equal[0].video_id == weighed[0].video_id == 4
+    assert weighed[0].segment.score == pytest.approx(equal[0].segment.score, abs=0.05)
+    others = [
+        {match.video_id: match.segment.score for match in found if match.video_id != 4} for found in (equal, weighed)
+    ]
+    assert len(others[0]) == 23
+    assert max(others[1].values()) < 0.75 * min(others[0].values())
+
+
+def test_a_title_alone_is_still_found_everywhere(serial: tuple[Gallery, AnnIndex]) -> None:
+    query = excerpt(world(6, seed=500), 0.5, 5)
+    assert (discounted(query, serial[1], RECURRENCE).weights == query.weights).all()
+    found = find(query, *serial, k=30, min_similarity=0.7, settings=RECURRENCE)
+    assert len(found) == 24
+
+
+def test_only_frames_of_enough_videos_lose_weight(serial: tuple[Gallery, AnnIndex]) -> None:
+    query = excerpt(np.concatenate([world(6, seed=500), world(30, seed=603)]), 0, 10)
+    weights = discounted(query, serial[1], RECURRENCE).weights
+    assert weights[query.times_s < 5].max() < 0.2
+    assert weights[query.times_s > 7].min() == 1
+    rarer = replace(RECURRENCE, recurrence=Recurrence(videos=25, cosine=0.8))
+    assert discounted(query, serial[1], rarer).weights.min() == 1
+    asked_few = replace(RECURRENCE, neighbours=2, most_neighbours=100)
+    assert (discounted(query, serial[1], asked_few).weights == weights).all()

@@ -108,7 +108,7 @@ class _Pair:
     """A part of both sides, the similarities by columns, and what is known of them before any line is.
 
     query, video: what is looked at; all_query_s, all_video_s: how long the whole of each is; asked_s: how many seconds
-    of the whole query have frames that count.
+    of the whole query count, by the weights of its frames.
     """
 
     columns: Columns
@@ -173,7 +173,7 @@ def align(
     weight = np.ones(len(query.times_s)) if weights is None else weights.astype(np.float64)
     if disjoint_in == "video":
         settings = replace(settings, elsewhere_share=NOWHERE_ELSE)
-    asked_s = float((weight > 0).sum()) * query.interval_s
+    asked_s = float(weight.sum()) * query.interval_s
     waiting = [_Pair(columns, query, video, weight, settings, query.duration_s, video.duration_s, asked_s)]
     found: list[tuple[Segment, _Pair]] = []
     segments: list[Segment] = []
@@ -574,7 +574,7 @@ def _segment(
         end_s=end_s,
         rate=line.rate,
         similarity=similarity,
-        score=_score(pair, similarity, int(matched.sum()), len(np.unique(frames[matched]))),
+        score=_score(pair, similarity, float(pair.weights[matched].sum()), len(np.unique(frames[matched]))),
         matched_frames=int(matched.sum()),
         query_coverage=_share(query_end - query_start, pair.all_query_s),
         video_coverage=_share(end_s - start_s, pair.all_video_s),
@@ -594,10 +594,11 @@ def _share(part_s: float, whole_s: float) -> float:
     return float(np.clip(part_s / whole_s, 0.0, 1.0)) if whole_s > 0 else 1.0
 
 
-def _score(pair: _Pair, similarity: float, query_frames: int, video_frames: int) -> float:
+def _score(pair: _Pair, similarity: float, query_frames: float, video_frames: int) -> float:
     """Similarity, lowered where few frames of either side support it: in [0, 1], not calibrated.
 
-    n frames of the video support n - 1/2 intervals: one picture in common, however long it is shown, is little.
+    query_frames: by their weights. n frames of the video support n - 1/2 intervals: one picture in common, however long
+    it is shown, is little.
     """
     query, video = pair.query, pair.video
     spare_s = min(video.interval_s, pair.asked_s) / 2
@@ -625,7 +626,7 @@ def _segment_in_picture(pair: _Pair) -> Segment | None:
         end_s=pair.video.end_s,
         rate=1.0,
         similarity=similarity,
-        score=_score(pair, similarity, stop - first, 1),
+        score=_score(pair, similarity, float(pair.weights[first:stop].sum()), 1),
         matched_frames=stop - first,
         query_coverage=_share(query_end - query_start, pair.all_query_s),
         video_coverage=_share(pair.video.duration_s, pair.all_video_s),

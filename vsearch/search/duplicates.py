@@ -20,7 +20,7 @@ from vsearch.search.engine import segments_of
 from vsearch.search.gallery import Gallery, Track
 from vsearch.search.neighbours import Alike, FrameTable, JoinSettings, alike, frame_table
 from vsearch.search.queries.base import QueryFrames
-from vsearch.search.recurring import Recurring, recurring_frames
+from vsearch.search.recurring import Recurring, recurring_frames, recurs_from
 
 Pair = tuple[int, int]  # video ids, ascending
 
@@ -183,7 +183,7 @@ def _near(
     """Which frames are alike, and which of them recur."""
     most = max(settings.neighbours, recurring or 0)
     found = list(alike(table, least=bar.least - settings.slack, most=most, settings=settings.join))
-    return found, recurring_frames(found, table, videos=recurring, least=bar.least)
+    return found, recurring_frames(found, table, videos=recurring, least=recurs_from(bar.floor))
 
 
 # Which videos may share something

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -23,6 +23,17 @@ CANDIDATES_A_HIT = 3  # or so many for each hit that is asked for
 ROUNDING = 1e-3  # what an exact index's cosines may differ from the database's by
 FIRST_PLACES = 8  # segments of one video that are sought first where there is no limit
 HELD_NEIGHBOURS = 1 << 22  # neighbours that are held at once while all above a similarity are looked for
+RECURRING_WEIGHT = 0.1  # of a query frame that recurs, where others do not
+
+
+@dataclass(frozen=True, slots=True)
+class Recurrence:
+    """When a query frame counts as a title, an advert or an ident: so many videos of the library have a frame with this
+    cosine. Such frames say little about where a query is from.
+    """
+
+    videos: int
+    cosine: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +43,8 @@ class SearchSettings:
     neighbours: library frames asked for each query frame; most_neighbours: at most so many, asked for when a few videos
     take all places. candidates: videos whose frames are all compared (or 3 for every hit asked for); None: every one
     with a frame that reaches the least similarity, which none without such a frame can reach as a whole.
-    query_batch: query frames handed to the index at once. params: for the index (`AnnIndex.search`).
+    query_batch: query frames handed to the index at once. params: for the index (`AnnIndex.search`). recurrence: what
+    loses weight (None: nothing does).
     """
 
     neighbours: int = 64
@@ -41,6 +53,7 @@ class SearchSettings:
     query_batch: int = 256
     align: AlignSettings = field(default_factory=AlignSettings)
     params: Mapping[str, Any] | None = None
+    recurrence: Recurrence | None = None
 
 
 def find(
@@ -66,11 +79,14 @@ def find(
     query = query.informative()
     if len(query.vectors) == 0 or len(index) == 0 or (allowed is not None and len(allowed) == 0):
         return []
+    known = _Neighbours(query, index, settings)
+    query = replace(query, weights=_discounted(query, known, settings.recurrence))
+    within = known if allowed is None else _Neighbours(query, index, settings, allowed)
     if settings.candidates is None:
         videos = _videos_reaching(query, index, min_similarity - ROUNDING, allowed=allowed, settings=settings)
     else:
         candidates = max(settings.candidates, CANDIDATES_A_HIT * (k or 0))
-        videos = _candidate_videos(query, index, candidates, allowed=allowed, settings=settings)
+        videos = _candidate_videos(query, within, candidates)
     matches: list[Match] = []
     for track in gallery.tracks(videos):
         if allowed is not None:
@@ -84,18 +100,69 @@ def find(
     return rank(matches, k=k, min_similarity=min_similarity, min_score=min_score, per_video=per_video)
 
 
-def _candidate_videos(
-    query: QueryFrames, index: AnnIndex, count: int, *, allowed: NDArray[np.int64] | None, settings: SearchSettings
-) -> list[int]:
-    """Ids of the videos with the strongest neighbours, ascending; more neighbours are asked for while they are few."""
-    available = len(index) if allowed is None else len(allowed)
-    k = min(settings.neighbours, available)
-    while True:
-        scores, ids = _neighbours(query, index, k, allowed=allowed, settings=settings)
-        videos, evidence = _evidence(scores, ids, query.weights)
-        if len(videos) >= count or k >= min(available, settings.most_neighbours):
+def discounted(query: QueryFrames, index: AnnIndex, settings: SearchSettings) -> QueryFrames:
+    """The query with little weight on frames that recur in the library; unchanged where none does, or all do."""
+    return replace(query, weights=_discounted(query, _Neighbours(query, index, settings), settings.recurrence))
+
+
+class _Neighbours:
+    """The neighbours of a query's frames, as many as were needed so far.
+
+    allowed: the only ids that may be found, ascending (None: all).
+    """
+
+    def __init__(
+        self,
+        query: QueryFrames,
+        index: AnnIndex,
+        settings: SearchSettings,
+        allowed: NDArray[np.int64] | None = None,
+    ) -> None:
+        self._query, self._index, self._settings, self._allowed = query, index, settings, allowed
+        available = len(index) if allowed is None else len(allowed)
+        self._least, self._most = min(settings.neighbours, available), min(settings.most_neighbours, available)
+        self._all: tuple[NDArray[np.float32], NDArray[np.int64]] | None = None
+
+    def nearest(self) -> Iterator[tuple[NDArray[np.float32], NDArray[np.int64]]]:
+        """Scores and ids (m, k), first of few, then of four times as many, up to the most that are asked for."""
+        if self._all is None:
+            self._all = self._asked(self._least)
+        yield self._all
+        while (k := self._all[0].shape[1]) < self._most:
+            self._all = self._asked(min(4 * k, self._most))
+            yield self._all
+
+    def _asked(self, k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        vectors, step = self._query.vectors, self._settings.query_batch
+        parts = [
+            self._index.search(vectors[i : i + step], k, allowed=self._allowed, params=self._settings.params)
+            for i in range(0, len(vectors), step)
+        ]
+        return np.concatenate([scores for scores, _ in parts]), np.concatenate([ids for _, ids in parts])
+
+
+def _discounted(query: QueryFrames, known: _Neighbours, recurrence: Recurrence | None) -> NDArray[np.float32]:
+    """(m,) the frames' weights, lower for those that recur where others do not."""
+    if recurrence is None or not len(query.vectors):
+        return query.weights
+    for scores, ids in known.nearest():
+        near = scores >= recurrence.cosine
+        videos = [np.unique(row[there] >> FRAME_NUMBER_BITS) for row, there in zip(ids, near, strict=True)]
+        recurs = np.array([len(seen) >= recurrence.videos for seen in videos])
+        # where all neighbours are near, but of a few videos that show it long, there may be more
+        if not (near.all(axis=1) & ~recurs).any():
             break
-        k = min(4 * k, available, settings.most_neighbours)
+    if recurs[query.weights > 0].all():
+        return query.weights
+    return query.weights * np.where(recurs, np.float32(RECURRING_WEIGHT), np.float32(1))
+
+
+def _candidate_videos(query: QueryFrames, known: _Neighbours, count: int) -> list[int]:
+    """Ids of the videos with the strongest neighbours, ascending; more neighbours are asked for while they are few."""
+    for scores, ids in known.nearest():
+        videos, evidence = _evidence(scores, ids, query.weights)
+        if len(videos) >= count:
+            break
     best = np.argsort(-evidence, kind="stable")[:count]
     return sorted(videos[best].tolist())
 
@@ -127,17 +194,6 @@ def _videos_reaching(
         waiting = waiting[full] if k < available else waiting[:0]
         k = min(16 * k, available)
     return sorted(found)
-
-
-def _neighbours(
-    query: QueryFrames, index: AnnIndex, k: int, *, allowed: NDArray[np.int64] | None, settings: SearchSettings
-) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Scores and frame ids (m, k) of every query frame's neighbours."""
-    parts = [
-        index.search(query.vectors[start : start + settings.query_batch], k, allowed=allowed, params=settings.params)
-        for start in range(0, len(query.vectors), settings.query_batch)
-    ]
-    return np.concatenate([scores for scores, _ in parts]), np.concatenate([ids for _, ids in parts])
 
 
 def _evidence(

@@ -143,7 +143,7 @@ def in_words(found: Comparison) -> list[str]:
     """What a person should know of a comparison: the outcome, then what speaks for it and against it."""
     also = [f"also {_line(segment, still=found.query.still)}" for segment in found.segments[1:]]
     view = [f"seen otherwise: {VIEW_WORDS.get(found.view, found.view)}"] if found.view else []
-    return [_outcome(found), *also, *view, *_coverage(found), *_doubts(found), *_blank_frames(found), *_closest(found)]
+    return [_outcome(found), *also, *view, *_coverage(found), *_doubts(found), *_left_out(found), *_closest(found)]
 
 
 def figures(found: Comparison) -> dict[str, Any]:
@@ -242,11 +242,17 @@ def _doubts(found: Comparison) -> list[str]:
     return doubts
 
 
-def _blank_frames(found: Comparison) -> list[str]:
+def _left_out(found: Comparison) -> list[str]:
+    """Which query frames did not count, or hardly."""
     total, compared = len(found.query.vectors), len(found.asked.vectors)
-    if compared in (0, total):
-        return []
-    return [f"{total - compared} of {counted(total, 'query frame')} without information (black or flat) not compared"]
+    recurring = int((found.asked.weights < 1).sum())
+    said = []
+    if compared not in (0, total):
+        blank = total - compared
+        said.append(f"{blank} of {counted(total, 'query frame')} without information (black or flat) not compared")
+    if recurring:
+        said.append(f"{recurring} of {counted(total, 'query frame')} recur in many videos and count for little")
+    return said
 
 
 def _closest(found: Comparison) -> list[str]:

@@ -23,6 +23,11 @@ GAP_FRAMES = 2  # frames between two that recur which belong to the same range
 Ints = NDArray[np.int64]
 
 
+def recurs_from(floor: float) -> float:
+    """The cosine from which on frames count as the same material: half-way from what strangers reach, `floor`, to 1."""
+    return (1 + floor) / 2
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Recurring:
     """What recurs among the frames of a table. marks: (n,) bool of its rows; ids: (r,) int64 public frame ids of those,

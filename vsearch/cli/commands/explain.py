@@ -11,6 +11,7 @@ from vsearch.cli.commands.search import (
     DeviceOption,
     EndOption,
     FloorOption,
+    RecurringOption,
     RegionOption,
     ReversedOption,
     StartOption,
@@ -57,6 +58,7 @@ def explain(
     min_similarity: FloorOption = None,
     views: ViewsOption = True,
     reversed_play: ReversedOption = False,
+    include_recurring: RecurringOption = False,
     device: DeviceOption = "auto",
     blur: BlurOption = False,
     grey: GreyOption = False,
@@ -89,6 +91,7 @@ def explain(
             min_similarity=min_similarity,
             views=views,
             reversed_play=reversed_play,
+            include_recurring=include_recurring,
             device=device,
         )
     if json:

@@ -129,6 +129,12 @@ ViewsOption = Annotated[
     ),
 ]
 ReversedOption = Annotated[bool, typer.Option("--reversed", help="Find what plays backwards as well.")]
+RecurringOption = Annotated[
+    bool,
+    typer.Option(
+        "--include-recurring", help="Let titles and adverts that many videos share count as much as the rest."
+    ),
+]
 DeviceOption = Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where the models run.")]
 NewOption = Annotated[bool, typer.Option("--new", help="Print only the names of the queries that have no hit.")]
 NullOption = Annotated[bool, typer.Option("-0", "--null", help="With --new: end names with a zero byte, for xargs -0.")]
@@ -168,6 +174,7 @@ def search(
     min_similarity: FloorOption = None,
     views: ViewsOption = True,
     reversed_play: ReversedOption = False,
+    include_recurring: RecurringOption = False,
     device: DeviceOption = "auto",
     index_memory: IndexMemoryOption = INDEX_MEMORY_BYTES,
     fail_on_match: FailOption = False,
@@ -236,6 +243,7 @@ def search(
         min_similarity=min_similarity,
         views=views,
         reversed_play=reversed_play,
+        include_recurring=include_recurring,
         device=device,
         index_memory_bytes=index_memory,
     )
