@@ -10,6 +10,7 @@ from benchmarks.report import BenchmarkError
 from vsearch.errors import VsearchError
 
 PROGRAMS = {
+    "clusters": "benchmarks.bench_clusters:main",
     "copies": "benchmarks.bench_copies:main",
     "duplicates": "benchmarks.bench_duplicates:main",
     "excerpts": "benchmarks.bench_excerpts:main",

@@ -45,10 +45,12 @@ def test_without_a_known_name_the_programs_are_listed(
 ) -> None:
     assert main(argv) == status
     told = capsys.readouterr()
-    assert "copies, duplicates, excerpts, long" in told.out + told.err
+    assert "clusters, copies, duplicates, excerpts, long" in told.out + told.err
 
 
-@pytest.mark.parametrize("name", ["copies", "excerpts", "long", "previews", "rate_distortion", "size", "speed"])
+@pytest.mark.parametrize(
+    "name", ["clusters", "copies", "excerpts", "long", "previews", "rate_distortion", "size", "speed"]
+)
 def test_without_the_corpus_one_line_says_what_to_do(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
