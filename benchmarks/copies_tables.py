@@ -57,6 +57,7 @@ def thresholds_table(systems: Systems) -> Table:
             f"{row['strangers_with_a_hit']} of {row['strangers']}",
             number(row["false_hits_per_1000"], 1),
             number(row["upper_bound_per_1000"], 1),
+            str(row["strangers_with_a_hit_outside_their_series"]),
             f"{row['lookalikes_with_a_hit_in_their_scene']} of {row['lookalikes']}",
             f"{row['lookalikes_with_a_false_hit']} of {row['lookalikes']}",
         )
@@ -70,6 +71,7 @@ def thresholds_table(systems: Systems) -> Table:
         "strangers with a hit",
         "a thousand",
         "95% bound",
+        "outside their series",
         "lookalikes found in their scene",
         "falsely",
     )

@@ -19,7 +19,9 @@ MANIFEST, TRAINED_ON = "dev.jsonl", "train.jsonl"
 
 @dataclass(frozen=True, slots=True)
 class Video:
-    """A line of the manifest. `group`: the same footage; `scene`: lookalikes; `kind`: rough, by source."""
+    """A line of the manifest. `group`: the same footage; `scene`: lookalikes; `kind`: rough, by source. `series`: the
+    folder that its original came from, "" where the manifest does not say: its files are often of one series.
+    """
 
     name: str
     path: Path
@@ -29,6 +31,11 @@ class Video:
     kind: str
     group: str
     scene: str
+    series: str = ""
+
+    def beside(self, other: Video) -> bool:
+        """Whether both are of one series."""
+        return self.series != "" and self.series == other.series
 
 
 def corpus_folder(named: Path | None = None) -> Path:
@@ -73,6 +80,7 @@ def _videos(corpus: Path, manifest: str) -> list[Video]:
                     kind=fields["kind"],
                     group=fields["group"],
                     scene=fields["scene"],
+                    series=f"{fields['repo']}/{Path(fields['path']).parent}" if "repo" in fields else "",
                 )
             )
         except (ValueError, KeyError, TypeError) as error:

@@ -183,7 +183,11 @@ def of_kind(answers: Sequence[CopyAnswer], kind: str) -> list[CopyAnswer]:
 
 
 def at_threshold(answers: Sequence[CopyAnswer], threshold: Threshold) -> dict[str, Any]:
-    """Precision and recall over all queries, false hits among strangers with the upper bound, and lookalikes apart."""
+    """Precision and recall over all queries, false hits among strangers with the upper bound, and lookalikes apart.
+
+    Beside them the strangers with a false hit outside their own series: the manifest does not know whether two files
+    of one series show the same.
+    """
     passing = [answer.above(threshold.passes) for answer in answers]
     copies_, strangers, lookalikes = (of_kind(passing, kind) for kind in (COPY, STRANGER, LOOKALIKE))
     verdicts = [[judged for judged, _ in answer.counted()] for answer in passing]
@@ -196,6 +200,7 @@ def at_threshold(answers: Sequence[CopyAnswer], threshold: Threshold) -> dict[st
         "precision": right / (right + wrong) if right + wrong else None,
         "recall": right / len(copies_),
         **false_hits(false, len(strangers)),
+        "strangers_with_a_hit_outside_their_series": sum(map(_outside_series, strangers)),
         "lookalikes": len(lookalikes),
         "lookalikes_with_a_hit_in_their_scene": sum(_in_scene(answer) for answer in lookalikes),
         "lookalikes_with_a_false_hit": sum(bool(answer.counted()) for answer in lookalikes),
@@ -212,6 +217,10 @@ def false_hits(false: int, strangers: int) -> dict[str, Any]:
         "false_hits_per_1000": 1000 * false / strangers,
         "upper_bound_per_1000": 1000 * upper_bound(false, strangers),
     }
+
+
+def _outside_series(answer: CopyAnswer) -> bool:
+    return any(not hit.video.beside(answer.source) for _, hit in answer.counted())
 
 
 def _in_scene(answer: CopyAnswer) -> bool:

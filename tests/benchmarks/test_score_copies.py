@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -108,6 +109,18 @@ def test_a_threshold_counts_precision_recall_and_false_hits_apart_from_lookalike
     assert (row["strangers"], row["strangers_with_a_hit"], row["false_hits_per_1000"]) == (2, 1, 500)
     assert (row["lookalikes"], row["lookalikes_with_a_hit_in_their_scene"]) == (2, 1)
     assert row["lookalikes_with_a_false_hit"] == 1
+
+
+def test_hits_in_the_strangers_own_series_are_false_and_counted_apart() -> None:
+    one, other = (replace(video(name), series="repository/folder") for name in ("one", "other"))
+    answers = [
+        answer(hit(other, 0.9), kind=STRANGER, source=one),
+        answer(hit(other, 0.9), hit(OTHER, 0.6), kind=STRANGER, source=one),
+        answer(hit(THIRD, 0.9), kind=STRANGER, source=OTHER),  # of no series
+        answer(hit(SOURCE, 0.9)),
+    ]
+    row = at_threshold(answers, Threshold("t", "score", 0.5))
+    assert (row["strangers_with_a_hit"], row["strangers_with_a_hit_outside_their_series"]) == (3, 2)
 
 
 def test_recall_with_few_false_hits_lies_above_the_strangers() -> None:
