@@ -82,7 +82,9 @@ class TinyCodec:
         return Latents(values, codec_id=self.codec_id, model_id=self.model_id, level=level)
 
 
-CALIBRATION = Calibration((-12.0, 24.0, -8.0, 0.3, 1.0), {"duplicate": 0.9, "similar": 0.5, "any": 0.0})
+CALIBRATION = Calibration(
+    (-12.0, 24.0, -8.0, 0.3, 1.0, 0.0, 0.0, 0.0, 0.0), {"duplicate": 0.9, "similar": 0.5, "any": 0.0}
+)
 
 
 class TinyHead:

@@ -255,7 +255,7 @@ class Library:
         codec_id, head_id = meta.active_codec, meta.active_head
         if codec_folder is not None or codec_id is None:
             codec_id = self._shelf.add(codec_folder or shipped_codec()).model_id
-        if head_folder is not None or head_id is None:
+        if head_folder is not None or head_id in (None, read_model_id(shipped_head())):
             head_id = self._shelf.add(head_folder or shipped_head()).model_id
         self._shelf.check_pair(codec_id, self._shelf.files(head_id))
         codec = self._shelf.codec(codec_id, device=config.device, threads=config.threads)

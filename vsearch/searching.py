@@ -278,8 +278,8 @@ class SearchSession:
         matches = seen(question.frames)
         if not self._request.views or self._is_plain(matches):
             return matches
-        for view, frames in seen_otherwise(question, codec=self._codec, head=self._head):
-            matches += [replace(match, view=view) for match in seen(frames)]
+        for frames in seen_otherwise(question, codec=self._codec, head=self._head):
+            matches += seen(frames)
         return rank(
             matches,
             k=k,
@@ -334,14 +334,13 @@ class SearchSession:
             settings=self._settings.align,
         )
 
-        def compared(frames: QueryFrames, view: str = "") -> Comparison:
-            return comparison(discounted(frames, self._index, self._settings), view=view)
+        def compared(frames: QueryFrames) -> Comparison:
+            return comparison(discounted(frames, self._index, self._settings))
 
         plain = compared(question.frames)
         if plain.matches or not plain.segments or not self._request.views:
             return plain
-        otherwise = seen_otherwise(question, codec=self._codec, head=self._head)
-        views = [compared(frames, view=view) for view, frames in otherwise]
+        views = [compared(frames) for frames in seen_otherwise(question, codec=self._codec, head=self._head)]
         return max((view for view in views if view.matches), key=lambda view: view.segments[0].score, default=plain)
 
     @cached_property

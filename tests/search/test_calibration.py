@@ -9,10 +9,14 @@ import pytest
 
 from vsearch.errors import LatentError
 from vsearch.records import Segment
-from vsearch.search.calibration import Background, Calibration, features, fitted
+from vsearch.search.calibration import FEATURES, Background, Calibration, features, fitted
+from vsearch.search.structure import Structure
 
 SEGMENT = Segment(0.0, 6.0, 10.0, 16.0, 1.0, 0.7, 0.7, 24, query_coverage=1.0, video_coverage=0.1)
-CALIBRATION = Calibration((-6.0, 14.0, -8.0, 0.5, 1.0), {"duplicate": 0.9, "similar": 0.5, "any": 0.0})
+CALIBRATION = Calibration(
+    (-6.0, 14.0, -8.0, 0.5, 1.0, -0.5, 1.5, 2.0, -1.0), {"duplicate": 0.9, "similar": 0.5, "any": 0.0}
+)
+STRUCTURE = Structure(variety=0.3, agreement=0.2, motion=0.2)
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:
@@ -47,17 +51,21 @@ def test_a_fit_needs_pairs_of_both_kinds() -> None:
 
 
 def test_a_probability_rises_with_similarity_and_falls_with_what_everything_reaches() -> None:
-    near = CALIBRATION.calibrated(replace(SEGMENT, similarity=0.8, score=0.8), 0.4).score
-    plain = CALIBRATION.calibrated(SEGMENT, 0.4).score
-    common = CALIBRATION.calibrated(SEGMENT, 0.6).score
-    thin = CALIBRATION.calibrated(replace(SEGMENT, score=0.35), 0.4).score
+    near = CALIBRATION.calibrated(replace(SEGMENT, similarity=0.8, score=0.8), 0.4, STRUCTURE).score
+    plain = CALIBRATION.calibrated(SEGMENT, 0.4, STRUCTURE).score
+    common = CALIBRATION.calibrated(SEGMENT, 0.6, STRUCTURE).score
+    thin = CALIBRATION.calibrated(replace(SEGMENT, score=0.35), 0.4, STRUCTURE).score
+    moving = CALIBRATION.calibrated(SEGMENT, 0.4, replace(STRUCTURE, motion=0.6)).score
+    otherwise = CALIBRATION.calibrated(SEGMENT, 0.4, STRUCTURE, view=True).score
+    assert otherwise < plain < moving
     assert 0 < common < plain < near < 1
     assert thin < plain
 
 
 def test_a_still_is_judged_without_seconds() -> None:
     still = replace(SEGMENT, query_start_s=0.0, query_end_s=0.0)
-    assert features(still, 0.3).tolist() == pytest.approx([1.0, 0.7, 0.3, 0.0, 0.0])
+    found = features(still, 0.3, Structure(0.09, 0.5, 0.0), view=True)
+    assert found.tolist() == pytest.approx([1.0, 0.7, 0.3, 0.0, 0.0, np.log(0.1), 0.5, 0.0, 1.0])
 
 
 def test_the_level_leaves_out_the_matched_video_and_counts_frames_by_weight() -> None:
@@ -77,6 +85,14 @@ def test_a_calibration_comes_back_as_it_was_written() -> None:
     read = Calibration.read({"calibration": CALIBRATION.as_json()})
     assert read == CALIBRATION
     assert Calibration.read({"floor": 0.6}) is None
+
+
+def test_a_calibration_of_an_earlier_version_weighs_what_it_knew() -> None:
+    stored = CALIBRATION.as_json()
+    stored["weights"] = {name: stored["weights"][name] for name in FEATURES[:5]}
+    read = Calibration.read({"calibration": stored})
+    assert read is not None
+    assert read.weights == (*CALIBRATION.weights[:5], 0.0, 0.0, 0.0, 0.0)
 
 
 @pytest.mark.parametrize(

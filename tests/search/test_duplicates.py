@@ -31,6 +31,7 @@ from vsearch.search.duplicates import (
 )
 from vsearch.search.gallery import Gallery, Track
 from vsearch.search.recurring import materials
+from vsearch.search.structure import Structure
 
 Course = NDArray[np.float32]
 BAR = Bar(floor=0.6, threshold=0.6)
@@ -125,7 +126,7 @@ def test_pictures_are_compared_by_their_only_frame(tmp_path: Path) -> None:
 
 # Probabilities
 
-CALIBRATION = Calibration((-12.0, 20.0, -6.0, 1.0, 1.0), {"duplicate": 0.9, "similar": 0.5, "any": 0.0})
+CALIBRATION = Calibration((-12.0, 20.0, -6.0, 1.0, 1.0, *[0.0] * 4), {"duplicate": 0.9, "similar": 0.5, "any": 0.0})
 
 
 def test_scores_are_probabilities_where_the_head_is_calibrated(tmp_path: Path) -> None:
@@ -144,7 +145,7 @@ def test_scores_are_probabilities_where_the_head_is_calibrated(tmp_path: Path) -
         Segment(one.a_start_s, one.a_end_s, one.b_start_s, one.b_end_s, one.rate, one.similarity, one.score, 1, 1, 1)
         for one in plain.ranges
     ]
-    assert pair.score == pytest.approx(CALIBRATION.calibrated(segment, level).score, abs=1e-6)
+    assert pair.score == pytest.approx(CALIBRATION.calibrated(segment, level, Structure(0, 0, 0)).score, abs=1e-6)
     assert pair.similarity == plain.similarity
 
 

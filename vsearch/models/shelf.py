@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from vsearch.errors import InputError, LatentError, StoreError
 from vsearch.models import load_codec, load_head
-from vsearch.models.weights import ModelFiles
+from vsearch.models.weights import ModelFiles, write_card
 
 if TYPE_CHECKING:
     from vsearch.models.base import EmbeddingHead, LatentCodec
@@ -25,12 +25,14 @@ class ModelShelf:
         self._heads: dict[tuple[str, str, int | None], EmbeddingHead] = {}
 
     def add(self, model: Path) -> ModelFiles:
-        """Copy a model folder in, if it is not there yet. Raises LatentError (not a model), StoreError (a full
-        disk)."""
+        """Copy a model folder in. Of one that is there already the figures for searching are taken over: they may have
+        been measured again since. Raises LatentError (not a model), StoreError (a full disk).
+        """
         files = ModelFiles.read(model)
         place = self.folder / files.model_id
         if place.is_dir():
-            return self.files(files.model_id)
+            there = self.files(files.model_id)
+            return there if there.search == files.search else self._measured_again(there, files)
         unfinished = self.folder / f".{files.model_id[:16]}.{os.getpid()}"
         try:
             shutil.rmtree(unfinished, ignore_errors=True)
@@ -40,6 +42,12 @@ class ModelShelf:
             shutil.rmtree(unfinished, ignore_errors=True)
             raise StoreError(f"{place}: the model can't be copied into the library: {error.strerror}") from error
         return self.files(files.model_id)
+
+    def _measured_again(self, there: ModelFiles, files: ModelFiles) -> ModelFiles:
+        try:
+            return write_card(there, search=files.search)
+        except OSError as error:
+            raise StoreError(f"{there.folder}: its card can't be written: {error.strerror}") from error
 
     def files(self, model_id: str) -> ModelFiles:
         """The model's card. Raises LatentError when the library does not carry this model, or it was changed."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -133,7 +134,12 @@ def write_card(files: ModelFiles, *, search: Mapping[str, Any]) -> ModelFiles:
     path = files.folder / CARD
     card = json.loads(path.read_text(encoding="utf-8"))
     card["search"] = dict(search)
-    path.write_text(json.dumps(card, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    unfinished = path.with_name(f".{CARD}.{os.getpid()}")  # who reads meanwhile gets one card or the other
+    try:
+        unfinished.write_text(json.dumps(card, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
     return ModelFiles.read(files.folder)
 
 

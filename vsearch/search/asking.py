@@ -98,21 +98,19 @@ class _Thinned:
                 self.frames, self.rows, self._step = self.frames[::2], self.rows[::2], 2 * self._step
 
 
-def seen_otherwise(question: Question, *, codec: LatentCodec, head: EmbeddingHead) -> Iterator[tuple[str, QueryFrames]]:
-    """The question asked with views of its pictures: the view's name, and the frames. None for a stored query."""
+def seen_otherwise(question: Question, *, codec: LatentCodec, head: EmbeddingHead) -> Iterator[QueryFrames]:
+    """The question asked with views of its pictures; with none for a stored query."""
     if question.pictures is None:
         return
     rows, asked = question.pictures.rows, question.frames
     for view in views(question.pictures.frames, display_aspect=question.pictures.display_aspect):
         informative = (~low_information(view.frames)).astype(np.float32)
-        yield (
-            view.name,
-            replace(
-                asked,
-                vectors=head.embed(codec.nearest(view.frames)),
-                times_s=asked.times_s[rows],
-                weights=informative * asked.weights[rows],
-            ),
+        yield replace(
+            asked,
+            vectors=head.embed(codec.nearest(view.frames)),
+            times_s=asked.times_s[rows],
+            weights=informative * asked.weights[rows],
+            view=view.name,
         )
 
 

@@ -3,7 +3,7 @@
 Some pictures resemble everything (a talking head, a dark room), others nothing. What a query reaches against
 *background* frames, which show something else by construction, tells its own level (score normalisation, as in Pizzi et
 al., arXiv 2202.10261). A logistic model, fitted on generated pairs (`vsearch.calibrating`), turns the similarity, that
-level and the support of a segment into a probability.
+level, the support of a segment and its structure (`structure`) into a probability.
 """
 
 from __future__ import annotations
@@ -19,12 +19,15 @@ from numpy.typing import NDArray
 from vsearch.errors import LatentError
 from vsearch.records import Segment
 from vsearch.request import THRESHOLDS
-from vsearch.search.gallery import Gallery
+from vsearch.search.gallery import Gallery, Track
 from vsearch.search.queries.base import QueryFrames
+from vsearch.search.structure import Structure, structure_of
 
 SAMPLED_ABOVE = 5000  # frames of a library from which on its own are background as well
+LEAST_VARIETY = 0.01  # below, footage stands still, however still
 NEIGHBOURS = 8  # background frames that tell the level of a query frame
-FEATURES = ("constant", "similarity", "level", "seconds", "support")
+FEATURES = ("constant", "similarity", "level", "seconds", "support", "variety", "agreement", "motion", "view")
+ALWAYS = 5  # of the features, which every calibration weighs; earlier ones knew no others
 
 Floats = NDArray[np.float64]
 
@@ -83,7 +86,8 @@ class Calibration:
         if stored is None:
             return None
         try:
-            weights = tuple(float(stored["weights"][name]) for name in FEATURES)
+            known = {**dict.fromkeys(FEATURES[ALWAYS:], 0.0), **stored["weights"]}
+            weights = tuple(float(known[name]) for name in FEATURES)
             thresholds = {name: float(stored["thresholds"][name]) for name in THRESHOLDS}
         except (KeyError, TypeError, ValueError) as error:
             raise LatentError(f"the head's calibration is malformed: {error!r}") from error
@@ -98,9 +102,9 @@ class Calibration:
             "thresholds": dict(self.thresholds),
         }
 
-    def calibrated(self, segment: Segment, level: float) -> Segment:
+    def calibrated(self, segment: Segment, level: float, structure: Structure, *, view: bool = False) -> Segment:
         """The segment with its probability in place of its score."""
-        odds = float(features(segment, level) @ np.array(self.weights))
+        odds = float(features(segment, level, structure, view=view) @ np.array(self.weights))
         return replace(segment, score=float(1 / (1 + np.exp(-np.clip(odds, -50, 50)))))
 
 
@@ -118,27 +122,32 @@ class Judge:
             return self
         return Judge(self.calibration, Background(self.background.vectors[other], self.background.owners[other]))
 
-    def of(self, query: QueryFrames) -> Callable[[int, Segment], Segment]:
-        """For one query: what calibrates its segment in a video, given the video's id."""
+    def of(self, query: QueryFrames) -> Callable[[Track, Segment], Segment]:
+        """For one query, its informative frames: what calibrates its segment in a video."""
         sampled = set(self.background.owners.tolist())
 
         @cache
         def level(without: int) -> float:
             return self.background.level(query.vectors, query.weights, without=without)
 
-        def calibrated(video_id: int, segment: Segment) -> Segment:
-            return self.calibration.calibrated(segment, level(video_id if video_id in sampled else 0))
+        def calibrated(track: Track, segment: Segment) -> Segment:
+            there = level(track.video_id if track.video_id in sampled else 0)
+            structure = structure_of(query, track, segment)
+            return self.calibration.calibrated(segment, there, structure, view=bool(query.view))
 
         return calibrated
 
 
-def features(segment: Segment, level: float) -> Floats:
-    """(5,) what the probability is told by, as `FEATURES` names them: 1, the mean cosine, the background's, log(1 +
-    matched seconds of the query), and the log of the share that the uncalibrated score keeps of the similarity.
+def features(segment: Segment, level: float, structure: Structure, *, view: bool) -> Floats:
+    """(9,) what the probability is told by, as `FEATURES` names them: 1, the mean cosine, the background's, log(1 +
+    matched seconds of the query), the log of the share that the uncalibrated score keeps of the similarity, the log of
+    the variety, agreement and motion, and whether the query had to be looked at otherwise.
     """
     share = segment.score / segment.similarity if segment.similarity > 0 else 0.0
     seconds = segment.query_end_s - segment.query_start_s
-    return np.array([1.0, segment.similarity, level, np.log1p(seconds), np.log(np.clip(share, 0.05, 1.0))])
+    how_long = [np.log1p(seconds), np.log(np.clip(share, 0.05, 1.0))]
+    own = [np.log(structure.variety + LEAST_VARIETY), structure.agreement, structure.motion]
+    return np.array([1.0, segment.similarity, level, *how_long, *own, float(view)])
 
 
 def fitted(rows: Floats, same: NDArray[np.bool_], *, ridge: float = 1e-2, steps: int = 50) -> Floats:

@@ -320,7 +320,7 @@ class Side:
 
     track: Track
     query: QueryFrames
-    calibrated: Callable[[int, Segment], Segment]
+    calibrated: Callable[[Track, Segment], Segment]
 
     @staticmethod
     def of(track: Track, judge: Judge | None, settings: DuplicateSettings) -> Side:
@@ -339,7 +339,7 @@ class Side:
         return Side(track, query, calibrated)
 
 
-def _as_it_is(video_id: int, segment: Segment) -> Segment:
+def _as_it_is(track: Track, segment: Segment) -> Segment:
     return segment
 
 
@@ -381,7 +381,7 @@ def _found(asked: Side, within: Side, threshold: float, settings: DuplicateSetti
 
 def _segments(asked: Side, within: Side, most: int, settings: DuplicateSettings) -> list[Segment]:
     found = segments_of(asked.query, within.track, max_segments=most, settings=settings.align)
-    scored = [asked.calibrated(within.track.video_id, segment) for segment in found]
+    scored = [asked.calibrated(within.track, segment) for segment in found]
     return sorted(scored, key=lambda segment: (-segment.score, segment.start_s))
 
 

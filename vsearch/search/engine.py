@@ -88,16 +88,18 @@ def find(
         candidates = max(settings.candidates, CANDIDATES_A_HIT * (k or 0))
         videos = _candidate_videos(query, within, candidates)
     matches: list[Match] = []
+    probable = judge.of(query) if judge is not None else _as_it_is
     for track in gallery.tracks(videos):
         if allowed is not None:
             track = _only(track, allowed)
         if len(track.vectors):
             segments = _segments(query, track, per_video, min_similarity, settings.align)
-            matches.extend(Match(track.video_id, segment) for segment in segments)
-    if judge is not None:
-        probable = judge.of(query)
-        matches = [replace(match, segment=probable(match.video_id, match.segment)) for match in matches]
+            matches.extend(Match(track.video_id, probable(track, segment), query.view) for segment in segments)
     return rank(matches, k=k, min_similarity=min_similarity, min_score=min_score, per_video=per_video)
+
+
+def _as_it_is(track: Track, segment: Segment) -> Segment:
+    return segment
 
 
 def discounted(query: QueryFrames, index: AnnIndex, settings: SearchSettings) -> QueryFrames:

@@ -15,6 +15,7 @@ from vsearch.search.calibration import Judge
 from vsearch.search.engine import segments_of
 from vsearch.search.gallery import Track
 from vsearch.search.queries.base import QueryFrames
+from vsearch.search.structure import paired_frames
 from vsearch.text import clock, counted
 
 REASONS = ("match", "below-floor", "below-threshold", "no-line", "no-information-in-query", "no-information-in-video")
@@ -97,11 +98,9 @@ class Comparison:
         """Each query frame of a segment with the library frame that its line puts beside it."""
         if self.track is None:
             return []
-        times = self.asked.times_s
-        rows = np.flatnonzero((times >= segment.query_start_s - 1e-6) & (times <= segment.query_end_s + 1e-6))
-        found = _nearest(self.track.times_s, segment.video_times(times[rows]))
+        rows, found = paired_frames(self.asked, self.track, segment)
         cosines = np.einsum("md,md->m", self.asked.vectors[rows], self.track.vectors[found])
-        columns = times[rows].tolist(), self.track.times_s[found].tolist(), cosines.tolist()
+        columns = self.asked.times_s[rows].tolist(), self.track.times_s[found].tolist(), cosines.tolist()
         return [Pairing(*cells) for cells in zip(*columns, strict=True)]
 
 
@@ -112,7 +111,6 @@ def compare(
     least_similarity: float,
     least_score: float = 0.0,
     judge: Judge | None = None,
-    view: str = "",
     max_segments: int = 1,
     settings: AlignSettings | None = None,
 ) -> Comparison:
@@ -125,7 +123,7 @@ def compare(
         found = segments_of(asked, track, max_segments=max_segments, settings=settings, disjoint_in="both")
     if judge is not None and track is not None:
         probable = judge.of(asked)
-        found = sorted((probable(track.video_id, segment) for segment in found), key=lambda one: -one.score)
+        found = sorted((probable(track, segment) for segment in found), key=lambda one: -one.score)
     matching = [one for one in found if one.similarity >= least_similarity and one.score >= least_score]
     return Comparison(
         query,
@@ -134,7 +132,7 @@ def compare(
         floor=least_similarity,
         threshold=least_score,
         calibrated=judge is not None,
-        view=view,
+        view=query.view,
         least_contrast=settings.least_contrast,
     )
 
@@ -262,10 +260,3 @@ def _closest(found: Comparison) -> list[str]:
         return []
     where = f"{clock(best.query_s)} of the query and {clock(best.video_s)} of the video"
     return [f"the two frames most alike, {where}, have cosine {best.similarity:.2f}"]
-
-
-def _nearest(grid: NDArray[np.float64], times: NDArray[np.float64]) -> NDArray[np.intp]:
-    """The index of the nearest on an ascending grid (n,), for each time."""
-    right = np.clip(np.searchsorted(grid, times), min(1, len(grid) - 1), len(grid) - 1)
-    left = np.maximum(right - 1, 0)
-    return np.where(times - grid[left] <= grid[right] - times, left, right)

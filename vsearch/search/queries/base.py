@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ class QueryFrames:
 
     vectors: (m, d) float32, unit length. times_s: (m,) float64, ascending. weights: (m,) float32, how much each frame
     counts: 0 for one without information, which is never matched. [start_s, end_s): what was asked for. still:
-    a picture, whose times mean nothing.
+    a picture, whose times mean nothing. view: how the query had to be looked at, "" as it is.
     """
 
     vectors: NDArray[np.float32]
@@ -23,6 +23,7 @@ class QueryFrames:
     start_s: float
     end_s: float
     still: bool
+    view: str = ""
 
     def __post_init__(self) -> None:
         m = len(self.vectors)
@@ -43,11 +44,4 @@ class QueryFrames:
     def informative(self) -> QueryFrames:
         """Only the frames that count."""
         keep = self.weights > 0
-        return QueryFrames(
-            vectors=self.vectors[keep],
-            times_s=self.times_s[keep],
-            weights=self.weights[keep],
-            start_s=self.start_s,
-            end_s=self.end_s,
-            still=self.still,
-        )
+        return replace(self, vectors=self.vectors[keep], times_s=self.times_s[keep], weights=self.weights[keep])
