@@ -29,6 +29,7 @@ from vsearch.training.augment import edited, plain
 from vsearch.training.data import PackedEntry, PackedFrames
 from vsearch.training.loop import Objective, Values, prepare, run_loop, scheduled_rate
 from vsearch.training.losses import entropy_regulariser, info_nce
+from vsearch.training.stored import StoredLatents
 
 SIZES = ((144, 256), (144, 256), (192, 192), (160, 224), (256, 144))
 
@@ -36,7 +37,8 @@ SIZES = ((144, 256), (144, 256), (192, 192), (160, 224), (256, 144))
 @dataclass(frozen=True, slots=True)
 class HeadRecipe:
     """One training run of the head. codec: the folder of the codec whose latents it reads. start: the folder of a head
-    to begin with, "" for none; it may have read fewer channels, the first ones of these.
+    to begin with, "" for none; it may have read fewer channels, the first ones of these. stored: whether library views
+    are latents as a writer stores them (`stored.StoredLatents`, encoded at the start), not the nearest integers.
     """
 
     frames: str
@@ -58,6 +60,32 @@ class HeadRecipe:
     validate_every: int = 100
     d: int = 128
     start: str = ""
+    stored: bool = False
+
+
+Arrays = list[NDArray[np.float32]]  # latents (C, h, w) of pictures of different sizes
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Moment:
+    """Frame `number` of a packed source, and another one at most 0.4 s from it; (3, H, W) in [0, 1]."""
+
+    entry: PackedEntry
+    number: int
+    frame: Tensor
+    near: Tensor
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Drawn:
+    """A batch. queries: (n, 3, H, W) in [0, 1], edited copies of the moments; library: (3, H, W) where a library view
+    is edited weakly as well, else None: it is the moment's frame as it is.
+    """
+
+    moments: list[Moment]
+    size: tuple[int, int]
+    library: list[Tensor | None]
+    queries: Tensor
 
 
 class FramePairs:
@@ -73,22 +101,21 @@ class FramePairs:
         weights = np.sqrt(np.array([e.shape[0] for e in self._videos], np.float64))
         self._weights = weights / weights.sum()
 
-    def draw(self, rng: np.random.Generator, strength: float) -> tuple[Tensor, Tensor]:
-        """Library views (n, 3, H, W) and edited views (n, 3, H', W') of the same pictures, in [0, 1]."""
+    def draw(self, rng: np.random.Generator, strength: float) -> Drawn:
+        """Moments and edited copies of them. A quarter of the library views is edited as well, weakly."""
         pictures = self._distinct(rng) if self._held_out else self._training(rng)
         library_size = SIZES[rng.integers(len(SIZES))]
         query_size = library_size if rng.random() < 0.6 else SIZES[rng.integers(len(SIZES))]
-        library, queries = [], []
-        for i, (frame, near) in enumerate(pictures):
-            other = pictures[(i + 7) % len(pictures)][0]
+        library: list[Tensor | None] = []
+        queries = []
+        for i, moment in enumerate(pictures):
+            other = pictures[(i + 7) % len(pictures)].frame
             weak = rng.random() < 0.25
-            library.append(
-                edited(frame, other, library_size, rng, 0.2 * strength) if weak else plain(frame, library_size)
-            )
-            queries.append(edited(near, other, query_size, rng, strength))
-        return torch.stack(library), torch.stack(queries)
+            library.append(edited(moment.frame, other, library_size, rng, 0.2 * strength) if weak else None)
+            queries.append(edited(moment.near, other, query_size, rng, strength))
+        return Drawn(pictures, library_size, library, torch.stack(queries))
 
-    def _distinct(self, rng: np.random.Generator) -> list[tuple[Tensor, Tensor]]:
+    def _distinct(self, rng: np.random.Generator) -> list[Moment]:
         """For validation: one moment of each of `batch` sources, since frames of one still scene can't be told
         apart.
         """
@@ -96,12 +123,12 @@ class FramePairs:
         chosen = rng.choice(len(sources), min(self._batch, len(sources)), replace=False)
         return [self._moments(sources[i], rng)[0] for i in chosen]
 
-    def _training(self, rng: np.random.Generator) -> list[tuple[Tensor, Tensor]]:
+    def _training(self, rng: np.random.Generator) -> list[Moment]:
         """`batch` pictures, each with another at most 0.4 s from it. No source comes twice before all have come: its
         moments could be alike, and would be told apart all the same.
         """
         videos, photos = self._shuffled(self._videos, self._weights, rng), self._shuffled(self._photos, None, rng)
-        pictures: list[tuple[Tensor, Tensor]] = []
+        pictures: list[Moment] = []
         while len(pictures) < self._batch:
             if rng.random() < self._photo_share:
                 pictures += self._moments(next(photos), rng)[:1]
@@ -118,8 +145,8 @@ class FramePairs:
             for number in rng.choice(len(sources), len(sources), replace=False, p=weights).tolist():
                 yield sources[number]
 
-    def _moments(self, entry: PackedEntry, rng: np.random.Generator) -> list[tuple[Tensor, Tensor]]:
-        """One or two moments of a video, each as a frame and another at most 0.4 s from it."""
+    def _moments(self, entry: PackedEntry, rng: np.random.Generator) -> list[Moment]:
+        """One or two moments of a video."""
         frames = self._packed.frames(entry)
         reach = int(0.4 * entry.fps)
         times = [int(rng.integers(len(frames)))]
@@ -132,7 +159,7 @@ class FramePairs:
         pairs = []
         for t in times:
             near = int(np.clip(t + rng.integers(-reach, reach + 1), 0, len(frames) - 1))
-            pairs.append((_picture(frames[t]), _picture(frames[near])))
+            pairs.append(Moment(entry, t, _picture(frames[t]), _picture(frames[near])))
         return pairs
 
 
@@ -143,22 +170,37 @@ def _picture(frame: NDArray[np.uint8]) -> Tensor:
 class LatentPairs:
     """What the head is trained on: `FramePairs` as the codec stores them. Runs in worker processes, one thread each."""
 
-    def __init__(self, recipe: HeadRecipe) -> None:
+    def __init__(self, recipe: HeadRecipe, stored: Path | None = None) -> None:
+        """stored: the folder of a `StoredLatents`."""
         torch.set_num_threads(1)  # many small operations: a second thread would only wait for the first
         packed = PackedFrames(Path(recipe.frames))
+        self._numbers = {entry: number for number, entry in enumerate(packed.entries)}
+        self._stored = None if stored is None else StoredLatents(stored)
         self._codec: Any = load_codec(Path(recipe.codec))
         self._pairs = {
             held_out: FramePairs(packed, batch=recipe.batch, photos=recipe.photos, held_out=held_out)
             for held_out in (False, True)
         }
 
-    def draw(
-        self, seed: tuple[int, int], strength: float, *, held_out: bool
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Latents of library views and of edited views, (n, C, h, w) each, on the scale that the head sees."""
+    def draw(self, seed: tuple[int, int], strength: float, *, held_out: bool) -> tuple[Arrays, Arrays]:
+        """Latents of n library views and of n edited views, on the scale that the head sees."""
         rng = np.random.default_rng(seed)
-        library, queries = self._pairs[held_out].draw(rng, strength)
-        return self._latents(library, rng), self._latents(queries, rng)
+        drawn = self._pairs[held_out].draw(rng, strength)
+        return self._library(drawn, rng), list(self._latents(drawn.queries, rng))
+
+    def _library(self, drawn: Drawn, rng: np.random.Generator) -> Arrays:
+        fresh = [n for n, edited_one in enumerate(drawn.library) if self._stored is None or edited_one is not None]
+        shown = [drawn.library[n] for n in fresh]
+        pictures = [
+            plain(drawn.moments[n].frame, drawn.size) if one is None else one
+            for n, one in zip(fresh, shown, strict=True)
+        ]
+        found = dict(zip(fresh, self._latents(torch.stack(pictures), rng) if pictures else (), strict=True))
+        return [found[n] if n in found else self._as_stored(moment) for n, moment in enumerate(drawn.moments)]
+
+    def _as_stored(self, moment: Moment) -> NDArray[np.float32]:
+        assert self._stored is not None
+        return self._stored.at(self._numbers[moment.entry], moment.number, self._codec)
 
     def _latents(self, pictures: Tensor, rng: np.random.Generator) -> NDArray[np.float32]:
         frames = (pictures.clamp(0, 1) * 255).round().byte().numpy()
@@ -173,14 +215,12 @@ class LatentPairs:
 _worker: LatentPairs | None = None
 
 
-def _open_worker(recipe: HeadRecipe) -> None:
+def _open_worker(recipe: HeadRecipe, stored: Path | None) -> None:
     global _worker
-    _worker = LatentPairs(recipe)
+    _worker = LatentPairs(recipe, stored)
 
 
-def _draw_in_worker(
-    seed: tuple[int, int], strength: float, held_out: bool
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _draw_in_worker(seed: tuple[int, int], strength: float, held_out: bool) -> tuple[Arrays, Arrays]:
     if _worker is None:
         raise RuntimeError("the worker was not opened")
     return _worker.draw(seed, strength, held_out=held_out)
@@ -191,25 +231,33 @@ class Prefetch:
 
     def __init__(self, recipe: HeadRecipe, pool: ProcessPoolExecutor) -> None:
         self._recipe, self._pool = recipe, pool
-        self._ahead: dict[int, Future[tuple[NDArray[np.float32], NDArray[np.float32]]]] = {}
+        self._ahead: dict[int, Future[tuple[Arrays, Arrays]]] = {}
 
-    def training(self, step: int) -> tuple[Tensor, Tensor]:
-        """The latents of one training step, (n, C, h, w) float each."""
+    def training(self, step: int) -> tuple[Arrays, Arrays]:
+        """The latents of one training step."""
         for later in range(step, min(step + 2 * self._recipe.workers, self._recipe.steps)):
             if later not in self._ahead:
                 strength = 1.0 if self._recipe.start else min(1.0, 0.4 + 2 * later / self._recipe.steps)
                 self._ahead[later] = self._pool.submit(_draw_in_worker, (self._recipe.seed, later), strength, False)
-        return _as_tensors(self._ahead.pop(step).result())
+        return self._ahead.pop(step).result()
 
-    def validation(self) -> list[tuple[Tensor, Tensor]]:
+    def validation(self) -> list[tuple[Arrays, Arrays]]:
         """Four fixed batches of held-out sources."""
         futures = [self._pool.submit(_draw_in_worker, (99, i), 1.0, True) for i in range(4)]
-        return [_as_tensors(future.result()) for future in futures]
+        return [future.result() for future in futures]
 
 
-def _as_tensors(pair: tuple[NDArray[np.float32], NDArray[np.float32]]) -> tuple[Tensor, Tensor]:
-    library, queries = (torch.from_numpy(x).float().contiguous(memory_format=torch.channels_last) for x in pair)
-    return library, queries
+def embedded(network: HeadNetwork, latents: Arrays, device: torch.device) -> Tensor:
+    """(n, d) unit vectors, those of one size in one call."""
+    rows: dict[tuple[int, ...], list[int]] = {}
+    for number, one in enumerate(latents):
+        rows.setdefault(one.shape, []).append(number)
+    found = []
+    for numbers in rows.values():
+        values = torch.from_numpy(np.stack([latents[n] for n in numbers]))
+        found.append(network(values.to(device).contiguous(memory_format=torch.channels_last)))
+    order = torch.tensor([n for numbers in rows.values() for n in numbers], device=device)
+    return torch.cat(found)[order.argsort()]
 
 
 def recall_at_1(library: Tensor, queries: Tensor) -> float:
@@ -222,19 +270,25 @@ def train(
 ) -> tuple[HeadNetwork, HeadShape]:
     """Run (or go on with) a training; returns the averaged network. See `loop.run_loop` for what goes to `output`."""
     device = prepare(recipe)
-    PackedFrames(Path(recipe.frames), progress)  # unpacked here, before the workers open it
+    packed = PackedFrames(Path(recipe.frames), progress)  # unpacked here, before the workers open it
     channels = sum(ModelFiles.read(Path(recipe.codec)).decode["groups"])
     shape = HeadShape(channels=channels, d=recipe.d)
     network = placed(HeadNetwork(shape), device)
     if recipe.start:
         begin_with(network, ModelFiles.read(Path(recipe.start)))
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(recipe.workers, context, initializer=_open_worker, initargs=(recipe,)) as pool:
+    if recipe.stored and ModelFiles.read(Path(recipe.codec)).family != "dyadic":
+        raise InputError(f"{recipe.codec}: only a codec with several levels stores latents as `stored` takes them")
+    stored = output / "stored" if recipe.stored else None
+    with ProcessPoolExecutor(recipe.workers, context, initializer=_open_worker, initargs=(recipe, stored)) as pool:
+        if stored is not None:
+            frames, codec = Path(recipe.frames), Path(recipe.codec)
+            StoredLatents(stored).write(packed, pool, codec=codec, frames=frames, progress=progress)
         batches = Prefetch(recipe, pool)
 
         def batch(network: HeadNetwork, step: int) -> Values:
             library, queries = batches.training(step)
-            a, b = network(library.to(device)), network(queries.to(device))
+            a, b = embedded(network, library, device), embedded(network, queries, device)
             return *head_loss(a, b, recipe), recall_at_1(a, b)
 
         objective = Objective(
@@ -289,12 +343,12 @@ def head_loss(a: Tensor, b: Tensor, recipe: HeadRecipe) -> tuple[Tensor, Tensor,
 
 @torch.no_grad()
 def validate(
-    network: HeadNetwork, batches: list[tuple[Tensor, Tensor]], recipe: HeadRecipe, device: torch.device
+    network: HeadNetwork, batches: list[tuple[Arrays, Arrays]], recipe: HeadRecipe, device: torch.device
 ) -> tuple[Tensor, Tensor, Tensor, float]:
     """Loss, its two parts, and recall@1, as means over the batches."""
     rows = []
     for library, queries in batches:
-        a, b = network(library.to(device)), network(queries.to(device))
+        a, b = embedded(network, library, device), embedded(network, queries, device)
         rows.append(torch.stack([*head_loss(a, b, recipe), torch.tensor(recall_at_1(a, b), device=device)]))
     loss, nce, spread, recall = torch.stack(rows).mean(0).unbind()
     return loss, nce, spread, float(recall)

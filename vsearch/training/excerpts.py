@@ -46,8 +46,13 @@ def library_frames(packed: PackedFrames, entry: PackedEntry) -> tuple[NDArray[np
     """About one frame a second of a video, (n, 3, H, W) uint8 at the size of a library, and their times (n,)."""
     stride = max(1, round(entry.fps))
     frames = packed.frames(entry)[::stride]
-    pictures = np.stack([_bytes(plain(_tensor(frame), _size(entry))) for frame in frames])
+    pictures = np.stack([library_picture(frame, entry) for frame in frames])
     return pictures, np.arange(len(frames), dtype=np.float64) * (stride / entry.fps)
+
+
+def library_picture(frame: NDArray[np.uint8], entry: PackedEntry) -> NDArray[np.uint8]:
+    """A packed frame of a source (3, h, w) at the size of a library, (3, H, W) uint8."""
+    return _bytes(plain(_tensor(frame), _size(entry)))
 
 
 def edited_excerpts(packed: PackedFrames, n: int, rng: np.random.Generator) -> Iterator[Excerpt]:
