@@ -25,7 +25,7 @@ Vectors = NDArray[np.float32]
 class Structure:
     """variety: mean squared distance of the matched video frames from the mean around them, 0 to 4. agreement: the
     cosine of both sides, all frames as one vector, without that mean, -1 to 1. motion: the same without each side's own
-    mean over the segment, 0 where nothing moves.
+    mean over the segment, times 1 - 1/n for n video frames, since few move alike by chance; 0 where nothing moves.
     """
 
     variety: float
@@ -43,7 +43,7 @@ def structure_of(query: QueryFrames, track: Track, segment: Segment) -> Structur
     return Structure(
         variety=float(np.square(own).sum(axis=1).mean()),
         agreement=_cosine(asked - common, own),
-        motion=_cosine(asked - asked.mean(axis=0), found - found.mean(axis=0)),
+        motion=_cosine(asked - asked.mean(axis=0), found - found.mean(axis=0)) * (1 - 1 / len(np.unique(columns))),
     )
 
 

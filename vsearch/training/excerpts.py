@@ -15,7 +15,7 @@ from vsearch.media.sampling import preview_size
 from vsearch.training.augment import edited, plain
 from vsearch.training.data import PackedEntry, PackedFrames
 
-LEAST_S, MOST_S = 4.0, 9.0  # of an excerpt
+LEAST_S, MOST_S = 2.0, 9.0  # of an excerpt
 STILLS = 0.15  # of the excerpts are one frame
 OTHER_SPEED = 0.2  # play at another speed
 
