@@ -29,6 +29,7 @@ from vsearch.training.codec import CodecRecipe
 from vsearch.training.codec import train as train_first
 from vsearch.training.data import PackedFrames
 from vsearch.training.dyadic import FURTHER, PredictionRecipe, level_weights, networks_state
+from vsearch.training.embedding import HeadRecipe
 from vsearch.training.export import export_codec
 from vsearch.training.finetune import read_gain
 from vsearch.training.polish import Picture, decoder_loss, draw, polish_decoder, written
@@ -218,7 +219,7 @@ def test_what_does_not_fit_together_is_an_error_before_anything_is_trained(
 def test_the_recipes_that_come_along_are_read_and_fit_together() -> None:
     recipes = Path(transform.__file__).parent / "recipes"
     tables = {path.stem: tomllib.loads(path.read_text()) for path in recipes.glob("*.toml")}
-    assert tables.keys() == {"base", "dyadic", "own", "wide"}
+    assert tables.keys() == {"base", "dyadic", "own", "stored", "wide"}
 
     def values(name: str, table: str) -> dict[str, Any]:
         return {k: tuple(v) if isinstance(v, list) else v for k, v in tables[name][table].items()}
@@ -229,6 +230,9 @@ def test_the_recipes_that_come_along_are_read_and_fit_together() -> None:
     pixels = {name: TransformRecipe(**values(name, "dyadic")) for name in ("dyadic", "own", "wide")}
     assert pixels["dyadic"].first_lambda == tables["base"]["codec"]["rate_lambda"]
     assert pixels["own"].lambdas == pixels["wide"].lambdas
+    heads = {name: HeadRecipe(**values(name, "embedding")) for name in ("base", "dyadic", "wide", "stored")}
+    assert heads["stored"].stored
+    assert heads["stored"].codec == heads["wide"].codec
 
 
 def test_a_codec_trained_further_is_judged_by_what_its_writer_sees_of_an_unmoved_frame(tmp_path: Path) -> None:
