@@ -157,7 +157,7 @@ def embed_file(
     vectors: list[NDArray[np.float32]] = []
     low: list[NDArray[np.bool_]] = []
     with decoder.read(path, read, identify=False) as stream:
-        for encoded in encode_frames(stream, codec, head):
+        for encoded in encode_frames(stream, codec, head, plainly=True):
             if watch is not None:
                 watch(encoded)
             pts.extend(encoded.pts.tolist())
@@ -174,14 +174,15 @@ def encode_frames(
     *,
     level: int | None = None,
     effort: str = "default",
+    plainly: bool = False,
 ) -> Iterator[EncodedFrames]:
     """One video's frames, encoded in groups of `CHUNK_FRAMES` whatever the length of the batches.
 
-    level, effort: as `LatentCodec.encode` takes them. A query goes through the writer as well: what it changes to save
-    bytes is in the gallery's latents too, and without it excerpts of still footage were placed less well.
+    level, effort: as `LatentCodec.encode` takes them. plainly: by `LatentCodec.nearest`, several times as fast, for
+    what is not kept; heads are trained to recognise stored frames by such latents.
     """
     for frames, pts in _regroup(batches):
-        latents = codec.encode(frames, level=level, effort=effort)
+        latents = codec.nearest(frames, level=level) if plainly else codec.encode(frames, level=level, effort=effort)
         yield EncodedFrames(frames, pts, latents, head.embed(latents), low_information(frames))
 
 
