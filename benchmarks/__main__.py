@@ -16,6 +16,7 @@ PROGRAMS = {
     "excerpts": "benchmarks.bench_excerpts:main",
     "long": "benchmarks.bench_long:main",
     "previews": "benchmarks.bench_previews:main",
+    "query": "benchmarks.bench_query:main",
     "rate_distortion": "benchmarks.bench_rate_distortion:main",
     "scale": "benchmarks.bench_scale:main",
     "shots": "benchmarks.bench_shots:main",

@@ -105,7 +105,7 @@ def _asked(store: Store, shelf: ModelShelf, threshold: str | float | None, least
         if isinstance(threshold, str):
             raise InputError(f"the library's head is not calibrated, so nothing is known to be {threshold!r}")
         return gallery, Bar(floor, DUPLICATE if threshold is None else threshold)
-    least = calibration.thresholds[threshold or "duplicate"] if not isinstance(threshold, float | int) else threshold
+    least = calibration.least("duplicate" if threshold is None else threshold)
     return gallery, Bar(floor, least, calibration, background)
 
 

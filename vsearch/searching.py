@@ -361,7 +361,7 @@ class SearchSession:
     def _is_plain(self, matches: Sequence[Match]) -> bool:
         """Whether the query as it is found its material beyond doubt, so that no view of it has to be tried."""
         best = max((match.segment.score for match in matches), default=0.0)
-        sure = self._calibration.thresholds["duplicate"] if self._calibration else self._floor + SURELY_ABOVE
+        sure = self._calibration.least("duplicate") if self._calibration else self._floor + SURELY_ABOVE
         return best >= sure
 
     @cached_property
@@ -395,8 +395,7 @@ class SearchSession:
             return Least(self._floor if similarity is None else similarity, threshold or 0.0)
         if threshold is None:
             threshold = "similar" if similarity is None else 0.0
-        score = self._calibration.thresholds[threshold] if isinstance(threshold, str) else threshold
-        return Least(NEVER_RIGHT_BELOW if similarity is None else similarity, score)
+        return Least(NEVER_RIGHT_BELOW if similarity is None else similarity, self._calibration.least(threshold))
 
     @cached_property
     def _allowed(self) -> NDArray[np.int64] | None:

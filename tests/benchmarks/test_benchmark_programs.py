@@ -49,7 +49,7 @@ def test_without_a_known_name_the_programs_are_listed(
 
 
 @pytest.mark.parametrize(
-    "name", ["clusters", "copies", "excerpts", "long", "previews", "rate_distortion", "size", "speed"]
+    "name", ["clusters", "copies", "excerpts", "long", "previews", "query", "rate_distortion", "size", "speed"]
 )
 def test_without_the_corpus_one_line_says_what_to_do(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

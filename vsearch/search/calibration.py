@@ -95,6 +95,10 @@ class Calibration:
             raise LatentError("the head's calibration is malformed: weights or thresholds out of range")
         return cls(weights, thresholds)
 
+    def least(self, threshold: str | float) -> float:
+        """The probability that is meant by one of `THRESHOLDS`, or by itself."""
+        return self.thresholds[threshold] if isinstance(threshold, str) else threshold
+
     def as_json(self) -> dict[str, Any]:
         """What `read` reads."""
         return {
