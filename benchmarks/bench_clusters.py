@@ -70,6 +70,7 @@ def main(argv: Sequence[str]) -> int:
         libraries.work_folder(args.work) as work,
         libraries.open_new(work / "library", codec=args.codec, head=args.head) as library,
     ):
+        work = work.absolute()  # as hits name files
         cuts = choose_cuts(videos, args.excerpts, args.seconds, seed=args.seed)
         excerpts = write_excerpts(cuts, work / "excerpts", args.seconds, workers=args.workers)
         index_all(library, excerpts)
@@ -153,9 +154,12 @@ def vector_of(part: Part, seen: Described) -> NDArray[np.float32] | None:
 
 def labels_of(vectors: Sequence[NDArray[np.float32] | None]) -> list[str]:
     """The groups into which the same function divides a peer's vectors."""
-    numbers = [number for number, vector in enumerate(vectors) if vector is not None]
-    found = group(np.stack([vector for vector in vectors if vector is not None]))
+    known = [(number, vector) for number, vector in enumerate(vectors) if vector is not None]
     labels = [NO_GROUP] * len(vectors)
+    if not known:
+        return labels
+    numbers = [number for number, _ in known]
+    found = group(np.stack([vector for _, vector in known]))
     for number, one in enumerate(found.groups):
         for member in one.members:
             labels[numbers[member]] = str(number)

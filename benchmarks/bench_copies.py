@@ -32,6 +32,7 @@ from vsearch.metrics import percentile
 NAME = "copies"
 QUESTION = "are edited excerpts found in their place, and strangers not?"
 OURS = "vsearch"
+SHOWN = f"{OURS}, hits shown by default"
 FEW_FALSE = 2.0  # a thousand
 QUICK_VIDEOS = 6
 FRAME_THRESHOLDS = (Threshold("any frame", "score", 1e-6), Threshold("half of the frames", "score", 0.5))
@@ -136,7 +137,7 @@ def ask_vsearch(
     times = {**spread(elapsed_s), "p95": percentile(elapsed_s, 0.95)}
     ours = {
         OURS: {**scored(answers, limits), "seconds_a_query": times},
-        f"{OURS}, hits shown by default": scored(shown, ()),
+        SHOWN: scored(shown, ()),
     }
     return ours, models
 
@@ -167,10 +168,11 @@ def ask_peers(
 
 def scored(answers: Sequence[CopyAnswer], limits: Sequence[Threshold]) -> dict[str, Any]:
     """What JSON holds of one system. Queries of test cards count nowhere."""
-    answers = [answer for answer in answers if answer.source.name not in TEST_CARDS]
+    asked, answers = answers, [answer for answer in answers if answer.source.name not in TEST_CARDS]
     whole, edits = findings(answers)
     recall, score = recall_with_few_false(answers, per_1000=FEW_FALSE)
     return {
+        "test_cards_left_out": len(asked) - len(answers),
         "all": whole.as_json(),
         "edits": {name: finding.as_json() for name, finding in edits.items()},
         "thresholds": [at_threshold(answers, limit) for limit in limits],
@@ -186,7 +188,7 @@ def summary(systems: dict[str, dict[str, Any]], *, data: dict[str, Any], seed: i
         seed=seed,
         options=options,
         figures={"systems": systems},
-        goals=goals(systems[OURS]),
+        goals=goals(systems[OURS], systems[SHOWN]),
         tables=(systems_table(systems), edits_table(systems), thresholds_table(systems)),
         notes=(
             "A hit in another group of the query's scene counts neither way. IoU and F1: no pictures, no self-similar "
@@ -195,10 +197,12 @@ def summary(systems: dict[str, dict[str, Any]], *, data: dict[str, Any], seed: i
     )
 
 
-def goals(ours: dict[str, Any]) -> tuple[Goal, ...]:
+def goals(ours: dict[str, Any], shown: dict[str, Any]) -> tuple[Goal, ...]:
+    """recall@1 and uAP as ranked, as these measures are known, and once more of what is shown by default."""
     worst = min(edit["recall_at_1"] for edit in ours["edits"].values())
     found = [
         Goal.at_least("recall@1 over all edits", ours["all"]["recall_at_1"], 0.97),
+        Goal.at_least("recall@1 of what is shown by default", shown["all"]["recall_at_1"], 0.97),
         Goal.at_least("uAP over all edits", ours["all"]["uap"], 0.95),
         Goal.at_least("recall@1 of the worst edit", worst, 0.85),
         Goal.at_least("mean temporal IoU of right hits", ours["all"]["temporal_iou"] or 0.0, 0.8),

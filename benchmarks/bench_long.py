@@ -24,6 +24,7 @@ from vsearch.metrics import percentile
 NAME = "long"
 QUESTION = "are edited excerpts of 5 to 10 seconds found inside a film of two hours, at the right second?"
 OURS = "vsearch"
+SHOWN = f"{OURS}, hits shown by default"
 LEAST_CLIPS = 400  # of a whole run
 
 MEASURES = {
@@ -97,7 +98,7 @@ def ask_vsearch(
     shown = [answer.above(default.passes) for answer in answers]
     return {
         OURS: {**scored(answers, clips), "seconds_a_query": spread(elapsed_s)},
-        f"{OURS}, hits shown by default": scored(shown, clips),
+        SHOWN: scored(shown, clips),
     }, models
 
 
@@ -165,6 +166,7 @@ def summary(systems: dict[str, dict[str, Any]], *, data: dict[str, Any], seed: i
         figures={"systems": systems},
         goals=(
             Goal.at_least("recall@1", ours["recall_at_1"], 0.95),
+            Goal.at_least("recall@1 of what is shown by default", systems[SHOWN]["recall_at_1"], 0.95),
             Goal.at_least("share of starts within 1 s", ours["starts_within_1_s"], 0.9),
         ),
         tables=(systems_table(systems, data), edits_table(ours)),

@@ -91,6 +91,7 @@ class TinyHead:
     """A fixed random projection of a 6x8 grid of colours, their mean taken off."""
 
     d = DIMENSIONS
+    plain_queries = False
 
     def __init__(
         self, model_id: str, projection: NDArray[np.float32], background: NDArray[np.float32] | None = None

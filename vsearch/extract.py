@@ -157,7 +157,7 @@ def embed_file(
     vectors: list[NDArray[np.float32]] = []
     low: list[NDArray[np.bool_]] = []
     with decoder.read(path, read, identify=False) as stream:
-        for encoded in encode_frames(stream, codec, head, plainly=True):
+        for encoded in encode_frames(stream, codec, head, plainly=head.plain_queries):
             if watch is not None:
                 watch(encoded)
             pts.extend(encoded.pts.tolist())
@@ -179,7 +179,7 @@ def encode_frames(
     """One video's frames, encoded in groups of `CHUNK_FRAMES` whatever the length of the batches.
 
     level, effort: as `LatentCodec.encode` takes them. plainly: by `LatentCodec.nearest`, several times as fast, for
-    what is not kept; heads are trained to recognise stored frames by such latents.
+    what is not kept, and heads that were trained for it.
     """
     for frames, pts in _regroup(batches):
         latents = codec.nearest(frames, level=level) if plainly else codec.encode(frames, level=level, effort=effort)

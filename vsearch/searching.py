@@ -349,7 +349,8 @@ class SearchSession:
         from vsearch.search.engine import Recurrence, SearchSettings
         from vsearch.search.recurring import recurs_from
 
-        recurrence = None if self._request.include_recurring else Recurrence(RECURRING_VIDEOS, recurs_from(self._floor))
+        counts_fully = self._request.include_recurring or self._floor <= 0  # nobody measured what strangers reach
+        recurrence = None if counts_fully else Recurrence(RECURRING_VIDEOS, recurs_from(self._floor))
         return SearchSettings(align=AlignSettings(reversed_play=self._request.reversed_play), recurrence=recurrence)
 
     @cached_property

@@ -50,7 +50,7 @@ def test_copies_of_generated_videos_are_measured_beside_a_peer(
     assert main(["copies", "--table", str(tmp_path / "copies.json")]) == 0
     table = capsys.readouterr().out
     assert f"| | vsearch | {SHOWN} | {PEER} |" in table
-    assert systems[SHOWN]["all"]["recall_at_1"] <= ours["all"]["recall_at_1"]
+    assert 0.5 < systems[SHOWN]["all"]["recall_at_1"] < ours["all"]["recall_at_1"]
     assert "| recall@1, mirror |" in table
 
 

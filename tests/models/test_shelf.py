@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,16 @@ def test_a_library_takes_over_the_shipped_figures_when_it_indexes_again(tmp_path
     with Library.open(tmp_path / "library") as library:
         library.index([tmp_path / "videos"])
     assert json.loads((place / "model.json").read_text())["search"] == shipped.search
+
+
+def test_figures_that_cannot_be_written_stop_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    head = write_tiny_models(tmp_path / "models", calibrated=True)[1]
+    shelf = ModelShelf(tmp_path / "shelf")
+    place = shelf.add(head).folder
+    write_card(ModelFiles.read(head), search={"floor": 0.25})
+    (place / f".model.json.{os.getpid()}").mkdir()  # in the way of the new card, for root as well
+    assert shelf.add(head).search["floor"] == 0.6
+    assert "newer figures" in caplog.text
 
 
 def test_a_model_that_was_tampered_with_is_refused(tmp_path: Path) -> None:

@@ -16,9 +16,10 @@ from tests.search.shelves import HEAD, D, excerpt, picture, put, world
 from vsearch.db.store import Store
 from vsearch.errors import AnnError
 from vsearch.metrics import temporal_iou
-from vsearch.records import frame_id
+from vsearch.records import FRAME_NUMBER_BITS, frame_id
 from vsearch.search.ann.base import AnnIndex
 from vsearch.search.cache import open_index
+from vsearch.search.calibration import Background, Calibration, Judge
 from vsearch.search.engine import Recurrence, SearchSettings, discounted, find
 from vsearch.search.gallery import Gallery
 from vsearch.search.queries.base import QueryFrames
@@ -239,3 +240,49 @@ def test_only_frames_of_enough_videos_lose_weight(serial: tuple[Gallery, AnnInde
     assert discounted(query, serial[1], rarer).weights.min() == 1
     asked_few = replace(RECURRENCE, neighbours=2, most_neighbours=100)
     assert (discounted(query, serial[1], asked_few).weights == weights).all()
+
+
+def test_a_title_in_common_is_no_match_by_probability_and_moments_after_it_are(
+    serial: tuple[Gallery, AnnIndex],
+) -> None:
+    calibration = Calibration((-8.0, 14.0, *[0.0] * 7), {"duplicate": 0.9, "similar": 0.5, "any": 0.0})
+    judge = Judge(calibration, Background(world(1, seed=5), np.zeros(20, np.int64)))
+    query = excerpt(np.concatenate([world(6, seed=500), world(30, seed=603)]), 0, 10)
+    found = find(query, *serial, k=24, judge=judge, settings=RECURRENCE)
+    assert found[0].video_id == 4
+    assert found[0].segment.score > 0.8
+    assert max(match.segment.score for match in found[1:]) < 0.3
+    equal = find(query, *serial, k=24, judge=judge)
+    assert max(match.segment.score for match in equal[1:]) > 0.5
+
+
+def test_what_was_copied_often_is_weighed_as_ever(tmp_path: Path) -> None:
+    film = world(30, seed=700)
+    with Store.open(tmp_path / "library", writable=True, create=True) as opened:
+        for number in range(24):
+            put(opened, np.concatenate([film, world(3, seed=800 + number)]), f"{number}.mp4")
+        index = open_index(Gallery(opened, HEAD), None, d=D)
+        query = excerpt(np.concatenate([film, world(3, seed=805)]), 15, 33, noise=0.1)
+        assert (discounted(query, index, RECURRENCE).weights == 1).all()
+
+
+def test_an_empty_index_and_pictures_weigh_nothing_down(serial: tuple[Gallery, AnnIndex], tmp_path: Path) -> None:
+    still = picture(world(6, seed=500), 2.0)
+    assert discounted(still, serial[1], RECURRENCE).weights.tolist() == [1]
+    with Store.open(tmp_path / "library", writable=True, create=True) as opened:
+        empty = open_index(Gallery(opened, HEAD), None, d=D)
+        query = excerpt(COURSES[0], 0, 5)
+        assert (discounted(query, empty, RECURRENCE).weights == 1).all()
+
+
+def test_filters_do_not_change_what_recurs(serial: tuple[Gallery, AnnIndex]) -> None:
+    gallery, index = serial
+    query = excerpt(np.concatenate([world(6, seed=500), world(30, seed=603)]), 0, 10)
+    ids = index.ids()
+    some = np.sort(ids[np.isin(ids >> FRAME_NUMBER_BITS, [4, 9])])
+    within = find(query, gallery, index, k=5, allowed=some, settings=RECURRENCE)
+    everywhere = {match.video_id: match.segment for match in find(query, gallery, index, k=24, settings=RECURRENCE)}
+    assert [match.video_id for match in within] == [4, 9]
+    assert all(match.segment == everywhere[match.video_id] for match in within)
+    unlimited = find(query, gallery, index, k=5, settings=replace(RECURRENCE, candidates=None))
+    assert unlimited[0].video_id == 4

@@ -78,3 +78,17 @@ def test_the_nearest_on_a_grid_is_the_nearest(grid: list[float], times: list[flo
     places, at = np.sort(np.array(grid)), np.array(times)
     found = np.abs(places[nearest(places, at)] - at)
     assert found == pytest.approx(np.abs(places[None] - at[:, None]).min(axis=1))
+
+
+def test_a_video_of_one_frame_is_not_footage_that_stands_still() -> None:
+    one = picture(COURSE, 12.0)
+    alone = track_of(COURSE[:20])
+    assert len(alone.vectors) == 1
+    assert structure_of(one, alone, segment(0.0, one)).variety == pytest.approx(0.3)
+
+
+def test_a_segment_far_from_all_frames_has_a_structure() -> None:
+    query, track = excerpt(COURSE, 10, 20), track_of(COURSE)
+    sparse = track.only(np.isin(np.arange(len(track.vectors)), [0, 39]))
+    found = structure_of(query, sparse, segment(18.0, query))
+    assert np.isfinite([found.variety, found.agreement, found.motion]).all()

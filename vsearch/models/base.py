@@ -59,11 +59,13 @@ class LatentCodec(Protocol):
 class EmbeddingHead(Protocol):
     """Latents -> unit vectors with which frames are found. `model_id` (hex sha256) names the weights, `d` the
     dimensions. `background`: vectors (n, d) of frames that show something else than most queries (None: it has none).
+    `plain_queries`: whether it was trained to recognise stored frames by the nearest latents (`LatentCodec.nearest`).
     """
 
     model_id: str
     d: int
     background: NDArray[np.float32] | None
+    plain_queries: bool
 
     def embed(self, latents: Latents) -> NDArray[np.float32]:
         """(T, d) float32, unit length."""

@@ -62,6 +62,7 @@ class GemHead:
     """Implements `models.base.EmbeddingHead`."""
 
     background: NDArray[np.float32] | None
+    plain_queries: bool
 
     def __init__(self, files: ModelFiles, *, device: str = "cpu", threads: int | None = None) -> None:
         if threads is not None:
@@ -70,6 +71,8 @@ class GemHead:
         self.model_id = files.model_id
         self.d = shape.d
         self._channels = shape.channels
+        # Whether it was trained to recognise stored frames by latents that no writer has seen.
+        self.plain_queries = bool(files.search.get("plain_queries", False))
         self._latents_of = files.decode.get("latents_of")  # None: a head of before heads said so
         self._device = torch_device(device)
         network = HeadNetwork(shape)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 from pathlib import Path
@@ -13,6 +14,8 @@ from vsearch.models.weights import ModelFiles, write_card
 
 if TYPE_CHECKING:
     from vsearch.models.base import EmbeddingHead, LatentCodec
+
+_log = logging.getLogger(__name__)
 
 
 class ModelShelf:
@@ -26,7 +29,8 @@ class ModelShelf:
 
     def add(self, model: Path) -> ModelFiles:
         """Copy a model folder in. Of one that is there already the figures for searching are taken over: they may have
-        been measured again since. Raises LatentError (not a model), StoreError (a full disk).
+        been measured again since; where they cannot be written, what is there goes on. Raises LatentError (not a
+        model), StoreError (a full disk).
         """
         files = ModelFiles.read(model)
         place = self.folder / files.model_id
@@ -47,7 +51,8 @@ class ModelShelf:
         try:
             return write_card(there, search=files.search)
         except OSError as error:
-            raise StoreError(f"{there.folder}: its card can't be written: {error.strerror}") from error
+            _log.warning("%s: newer figures for searching can't be written: %s", there.folder, error.strerror)
+            return there
 
     def files(self, model_id: str) -> ModelFiles:
         """The model's card. Raises LatentError when the library does not carry this model, or it was changed."""

@@ -4,8 +4,8 @@
 "training": {...}}`.
 The model's identity is the sha256 of the canonical JSON of kind, family and `decode`, followed by the bytes of the
 weights
-file: training notes and what was measured for searching (`search`: the similarity floor) may be edited without making
-another model.
+file: training notes and what was measured for searching (`search`: a head's floor and probabilities, and how queries
+are embedded for it; a codec's tiers) may be edited without making another model.
 """
 
 from __future__ import annotations
@@ -136,7 +136,10 @@ def write_card(files: ModelFiles, *, search: Mapping[str, Any]) -> ModelFiles:
     card["search"] = dict(search)
     unfinished = path.with_name(f".{CARD}.{os.getpid()}")  # who reads meanwhile gets one card or the other
     try:
-        unfinished.write_text(json.dumps(card, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        with unfinished.open("w", encoding="utf-8") as file:
+            file.write(json.dumps(card, indent=2, sort_keys=True) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)

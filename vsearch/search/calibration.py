@@ -21,10 +21,11 @@ from vsearch.records import Segment
 from vsearch.request import THRESHOLDS
 from vsearch.search.gallery import Gallery, Track
 from vsearch.search.queries.base import QueryFrames
-from vsearch.search.structure import Structure, structure_of
+from vsearch.search.structure import Structure, query_rows, structure_of
 
 SAMPLED_ABOVE = 5000  # frames of a library from which on its own are background as well
 LEAST_VARIETY = 0.01  # below, footage stands still, however still
+OWN_S = 1.0  # of a match, besides what recurs, that make it worth all of its probability
 NEIGHBOURS = 8  # background frames that tell the level of a query frame
 FEATURES = ("constant", "similarity", "level", "seconds", "support", "variety", "agreement", "motion", "view")
 ALWAYS = 5  # of the features, which every calibration weighs; earlier ones knew no others
@@ -137,9 +138,28 @@ class Judge:
         def calibrated(track: Track, segment: Segment) -> Segment:
             there = level(track.video_id if track.video_id in sampled else 0)
             structure = structure_of(query, track, segment)
-            return self.calibration.calibrated(segment, there, structure, view=bool(query.view))
+            probable = self.calibration.calibrated(segment, there, structure, view=bool(query.view))
+            return replace(probable, score=probable.score * own_share(query, segment))
 
         return calibrated
+
+
+def uncalibrated(track: Track, segment: Segment) -> Segment:
+    """The segment as it is, for heads that give no probabilities."""
+    return segment
+
+
+def own_share(query: QueryFrames, segment: Segment) -> float:
+    """What a probability is worth for ranking: 1, but where next to nothing was matched that does not recur in many
+    videos (see `engine.discounted`) the weight of what does. Half of `OWN_S` seconds of its own are worth a half.
+    """
+    rows = query_rows(query, segment)
+    least = float(query.weights[rows].min())
+    if least >= 1.0:
+        return 1.0
+    interval_s = query.duration_s / max(1, len(query.times_s))
+    own_s = float((query.weights[rows] >= 1.0).sum()) * interval_s
+    return float(np.clip(own_s / OWN_S, least, 1.0))
 
 
 def features(segment: Segment, level: float, structure: Structure, *, view: bool) -> Floats:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from vsearch.records import Segment
 from vsearch.search.align import AlignSettings, support_share
-from vsearch.search.calibration import Background, Calibration, Judge
+from vsearch.search.calibration import Background, Calibration, Judge, uncalibrated
 from vsearch.search.components import Components
 from vsearch.search.engine import segments_of
 from vsearch.search.gallery import Gallery, Track
@@ -335,12 +335,8 @@ class Side:
             end_s=track.duration_s,
             still=n == 1,
         )
-        calibrated = judge.besides(track.video_id).of(query) if judge is not None else _as_it_is
+        calibrated = judge.besides(track.video_id).of(query) if judge is not None else uncalibrated
         return Side(track, query, calibrated)
-
-
-def _as_it_is(track: Track, segment: Segment) -> Segment:
-    return segment
 
 
 def shared(a: Side, b: Side, *, threshold: float, settings: DuplicateSettings) -> SharedPair | None:

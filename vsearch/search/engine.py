@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from vsearch.records import FRAME_NUMBER_BITS, Segment
 from vsearch.search.align import AlignSettings, DisjointIn, Timing, align, align_still
 from vsearch.search.ann.base import AnnIndex
-from vsearch.search.calibration import Judge
+from vsearch.search.calibration import Judge, uncalibrated
 from vsearch.search.gallery import Gallery, Track
 from vsearch.search.queries.base import QueryFrames
 from vsearch.search.rank import Match, rank
@@ -24,6 +24,9 @@ ROUNDING = 1e-3  # what an exact index's cosines may differ from the database's 
 FIRST_PLACES = 8  # segments of one video that are sought first where there is no limit
 HELD_NEIGHBOURS = 1 << 22  # neighbours that are held at once while all above a similarity are looked for
 RECURRING_WEIGHT = 0.1  # of a query frame that recurs, where others do not
+MOST_RECURRING = 0.8  # of a query, above which nothing of it is weighed down
+
+Neighbours = tuple[NDArray[np.float32], NDArray[np.int64]]  # scores and ids, both (m, k), best first
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +91,7 @@ def find(
         candidates = max(settings.candidates, CANDIDATES_A_HIT * (k or 0))
         videos = _candidate_videos(query, within, candidates)
     matches: list[Match] = []
-    probable = judge.of(query) if judge is not None else _as_it_is
+    probable = judge.of(query) if judge is not None else uncalibrated
     for track in gallery.tracks(videos):
         if allowed is not None:
             track = _only(track, allowed)
@@ -98,12 +101,8 @@ def find(
     return rank(matches, k=k, min_similarity=min_similarity, min_score=min_score, per_video=per_video)
 
 
-def _as_it_is(track: Track, segment: Segment) -> Segment:
-    return segment
-
-
 def discounted(query: QueryFrames, index: AnnIndex, settings: SearchSettings) -> QueryFrames:
-    """The query with little weight on frames that recur in the library; unchanged where none does, or all do."""
+    """The query with little weight on frames that recur in the library; unchanged where none does, or most do."""
     return replace(query, weights=_discounted(query, _Neighbours(query, index, settings), settings.recurrence))
 
 
@@ -122,20 +121,20 @@ class _Neighbours:
     ) -> None:
         self._query, self._index, self._settings, self._allowed = query, index, settings, allowed
         available = len(index) if allowed is None else len(allowed)
-        self._least, self._most = min(settings.neighbours, available), min(settings.most_neighbours, available)
-        self._all: tuple[NDArray[np.float32], NDArray[np.int64]] | None = None
+        self.least, self.most = min(settings.neighbours, available), min(settings.most_neighbours, available)
+        self._found: list[Neighbours] = []
 
-    def nearest(self) -> Iterator[tuple[NDArray[np.float32], NDArray[np.int64]]]:
+    def nearest(self) -> Iterator[Neighbours]:
         """Scores and ids (m, k), first of few, then of four times as many, up to the most that are asked for."""
-        if self._all is None:
-            self._all = self._asked(self._least)
-        yield self._all
-        while (k := self._all[0].shape[1]) < self._most:
-            self._all = self._asked(min(4 * k, self._most))
-            yield self._all
+        yield from self._found
+        while not self._found or self._found[-1][0].shape[1] < self.most:
+            k = self.least if not self._found else min(4 * self._found[-1][0].shape[1], self.most)
+            self._found.append(self.asked(self._query.vectors, k))
+            yield self._found[-1]
 
-    def _asked(self, k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        vectors, step = self._query.vectors, self._settings.query_batch
+    def asked(self, vectors: NDArray[np.float32], k: int) -> Neighbours:
+        """Scores and ids (m, k) of these vectors (m, d) of the query."""
+        step = self._settings.query_batch
         parts = [
             self._index.search(vectors[i : i + step], k, allowed=self._allowed, params=self._settings.params)
             for i in range(0, len(vectors), step)
@@ -144,17 +143,27 @@ class _Neighbours:
 
 
 def _discounted(query: QueryFrames, known: _Neighbours, recurrence: Recurrence | None) -> NDArray[np.float32]:
-    """(m,) the frames' weights, lower for those that recur where others do not."""
-    if recurrence is None or not len(query.vectors):
+    """(m,) the frames' weights, lower for those that recur where others do not.
+
+    A picture recurs or does not as a whole, and where most of the query recurs, it is a title that is asked for, or
+    something that was copied often: nothing is weighed down.
+    """
+    if recurrence is None or len(query.vectors) < 2 or known.most < recurrence.videos:
         return query.weights
-    for scores, ids in known.nearest():
+    recurs = np.zeros(len(query.vectors), bool)
+    scores, ids = next(known.nearest())
+    waiting, k = np.arange(len(query.vectors)), known.least
+    while True:
         near = scores >= recurrence.cosine
         videos = [np.unique(row[there] >> FRAME_NUMBER_BITS) for row, there in zip(ids, near, strict=True)]
-        recurs = np.array([len(seen) >= recurrence.videos for seen in videos])
+        recurs[waiting] = [len(seen) >= recurrence.videos for seen in videos]
         # where all neighbours are near, but of a few videos that show it long, there may be more
-        if not (near.all(axis=1) & ~recurs).any():
+        waiting = waiting[near.all(axis=1) & ~recurs[waiting]]
+        if len(waiting) == 0 or k >= known.most:
             break
-    if recurs[query.weights > 0].all():
+        k = min(4 * k, known.most)
+        scores, ids = known.asked(query.vectors[waiting], k)
+    if query.weights[recurs].sum() > MOST_RECURRING * query.weights.sum():
         return query.weights
     return query.weights * np.where(recurs, np.float32(RECURRING_WEIGHT), np.float32(1))
 
@@ -220,15 +229,7 @@ def _evidence(
 
 def _only(track: Track, allowed: NDArray[np.int64]) -> Track:
     first, stop = np.searchsorted(allowed, [track.ids[0], track.ids[-1] + 1])
-    keep = np.isin(track.ids, allowed[first:stop])
-    return Track(
-        video_id=track.video_id,
-        numbers=track.numbers[keep],
-        vectors=track.vectors[keep],
-        times_s=track.times_s[keep],
-        ends_s=track.ends_s[keep],
-        duration_s=track.duration_s,
-    )
+    return track.only(np.isin(track.ids, allowed[first:stop]))
 
 
 def _segments(

@@ -50,6 +50,11 @@ class Comparison:
         return self.query.informative()
 
     @property
+    def recurring(self) -> int:
+        """How many of the compared frames count for little because many videos have them."""
+        return int((self.asked.weights < 1).sum())
+
+    @property
     def reason(self) -> str:
         """The outcome, one of `REASONS`."""
         if not len(self.asked.vectors):
@@ -158,6 +163,7 @@ def figures(found: Comparison) -> dict[str, Any]:
         "segments": [_segment_figures(segment, still=found.query.still) for segment in found.segments],
         "query_frames": len(found.query.vectors),
         "query_frames_compared": len(found.asked.vectors),
+        "query_frames_recurring": found.recurring,
         "video_frames_compared": 0 if found.track is None else len(found.track.vectors),
         "usual_similarity": found.usual_similarity,
         "most_alike": None
@@ -243,13 +249,12 @@ def _doubts(found: Comparison) -> list[str]:
 def _left_out(found: Comparison) -> list[str]:
     """Which query frames did not count, or hardly."""
     total, compared = len(found.query.vectors), len(found.asked.vectors)
-    recurring = int((found.asked.weights < 1).sum())
     said = []
     if compared not in (0, total):
         blank = total - compared
         said.append(f"{blank} of {counted(total, 'query frame')} without information (black or flat) not compared")
-    if recurring:
-        said.append(f"{recurring} of {counted(total, 'query frame')} recur in many videos and count for little")
+    if found.recurring:
+        said.append(f"in many videos, and of little weight: {found.recurring} of {counted(total, 'query frame')}")
     return said
 
 

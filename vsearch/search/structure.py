@@ -16,6 +16,7 @@ from vsearch.records import Segment
 from vsearch.search.gallery import Track
 from vsearch.search.queries.base import QueryFrames
 
+PICTURE_VARIETY = 0.3  # of a video of one frame: what videos usually have, which speaks neither for nor against it
 AROUND_S = 15.0  # of the video before and after a segment that tell what is common there
 
 Vectors = NDArray[np.float32]
@@ -34,10 +35,15 @@ class Structure:
 
 
 def structure_of(query: QueryFrames, track: Track, segment: Segment) -> Structure:
-    """The structure of a segment of these two, whose frames are informative."""
+    """The structure of a segment of these two, whose frames are informative. A video of one frame has none, which is
+    not the same as footage that stands still.
+    """
     rows, columns = paired_frames(query, track, segment)
     asked, found = query.vectors[rows], track.vectors[columns]
+    if len(track.vectors) == 1:
+        return Structure(PICTURE_VARIETY, 0.0, 0.0)
     near = (track.times_s >= segment.start_s - AROUND_S) & (track.times_s <= segment.end_s + AROUND_S)
+    near[columns] = True
     common = track.vectors[near].mean(axis=0)
     own = found - common
     return Structure(
@@ -50,11 +56,17 @@ def structure_of(query: QueryFrames, track: Track, segment: Segment) -> Structur
 def paired_frames(query: QueryFrames, track: Track, segment: Segment) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """The query frames of a segment, at least one, and for each the video frame that the segment's line puts beside
     it."""
+    rows = query_rows(query, segment)
+    return rows, nearest(track.times_s, segment.video_times(query.times_s[rows]))
+
+
+def query_rows(query: QueryFrames, segment: Segment) -> NDArray[np.intp]:
+    """Which of the query's frames are in a segment: at least the one nearest to its middle."""
     times = query.times_s
     rows = np.flatnonzero((times >= segment.query_start_s - 1e-6) & (times <= segment.query_end_s + 1e-6))
     if len(rows) == 0:
         rows = np.array([np.abs(times - (segment.query_start_s + segment.query_end_s) / 2).argmin()])
-    return rows, nearest(track.times_s, segment.video_times(times[rows]))
+    return rows
 
 
 def nearest(grid: NDArray[np.float64], times: NDArray[np.float64]) -> NDArray[np.intp]:

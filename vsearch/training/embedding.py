@@ -29,7 +29,7 @@ from vsearch.training.augment import edited, plain
 from vsearch.training.data import PackedEntry, PackedFrames
 from vsearch.training.loop import Objective, Values, prepare, run_loop, scheduled_rate
 from vsearch.training.losses import entropy_regulariser, info_nce
-from vsearch.training.stored import StoredLatents
+from vsearch.training.stored import StoredLatents, stored_name
 
 SIZES = ((144, 256), (144, 256), (192, 192), (160, 224), (256, 144))
 
@@ -270,6 +270,8 @@ def train(
 ) -> tuple[HeadNetwork, HeadShape]:
     """Run (or go on with) a training; returns the averaged network. See `loop.run_loop` for what goes to `output`."""
     device = prepare(recipe)
+    if recipe.stored and ModelFiles.read(Path(recipe.codec)).family != "dyadic":
+        raise InputError(f"{recipe.codec}: only a codec with several levels stores latents as `stored` takes them")
     packed = PackedFrames(Path(recipe.frames), progress)  # unpacked here, before the workers open it
     channels = sum(ModelFiles.read(Path(recipe.codec)).decode["groups"])
     shape = HeadShape(channels=channels, d=recipe.d)
@@ -277,9 +279,7 @@ def train(
     if recipe.start:
         begin_with(network, ModelFiles.read(Path(recipe.start)))
     context = multiprocessing.get_context("spawn")
-    if recipe.stored and ModelFiles.read(Path(recipe.codec)).family != "dyadic":
-        raise InputError(f"{recipe.codec}: only a codec with several levels stores latents as `stored` takes them")
-    stored = output / "stored" if recipe.stored else None
+    stored = output / stored_name(packed, Path(recipe.codec)) if recipe.stored else None
     with ProcessPoolExecutor(recipe.workers, context, initializer=_open_worker, initargs=(recipe, stored)) as pool:
         if stored is not None:
             frames, codec = Path(recipe.frames), Path(recipe.codec)

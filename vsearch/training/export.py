@@ -77,7 +77,7 @@ def export_head(
         kind="head",
         family="gem",
         decode=decode,
-        search={"floor": measure_floor(head, recipe)},
+        search={"floor": measure_floor(head, recipe), "plain_queries": recipe.stored},
         training=training,
         tensors={**weights, "background": background_vectors(head, recipe)},
     )

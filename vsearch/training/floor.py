@@ -5,17 +5,15 @@ with.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from vsearch.models import load_codec
 from vsearch.models.head import GemHead
-from vsearch.training.augment import plain
-from vsearch.training.data import PackedEntry, PackedFrames
+from vsearch.training.data import PackedFrames
 from vsearch.training.embedding import HeadRecipe
+from vsearch.training.excerpts import library_frames
 
 EXCERPT_FRAMES = 5
 QUANTILE = 0.8
@@ -29,13 +27,16 @@ def measure_floor(head: GemHead, recipe: HeadRecipe) -> float:
     """
     codec = load_codec(Path(recipe.codec))
     packed = PackedFrames(Path(recipe.frames))
-    videos = [(entry.scene, _embed(head, codec, packed, entry)) for entry in packed.entries if entry.fps > 0]
+    entries = [entry for entry in packed.entries if entry.fps > 0]
+    videos = [(entry.scene, head.embed(codec.encode(library_frames(packed, entry)[0]))) for entry in entries]
     best = []
-    for scene, vectors in videos:
+    for entry, (scene, vectors) in zip(entries, videos, strict=True):
         if len(vectors) < EXCERPT_FRAMES:
             continue
         middle = (len(vectors) - EXCERPT_FRAMES) // 2
         excerpt = vectors[middle : middle + EXCERPT_FRAMES]
+        if recipe.stored:  # searches ask such heads plainly
+            excerpt = head.embed(codec.nearest(library_frames(packed, entry)[0][middle : middle + EXCERPT_FRAMES]))
         others = [aligned_similarity(excerpt, other) for other_scene, other in videos if other_scene != scene]
         best.append(max(others))
     return round(float(np.quantile(best, QUANTILE)), 3)
@@ -50,18 +51,3 @@ def aligned_similarity(query: NDArray[np.float32], video: NDArray[np.float32]) -
     cosines = query @ video.T
     offsets = range(len(video) - len(query) + 1)
     return float(max(np.diagonal(cosines, offset).mean() for offset in offsets))
-
-
-def _embed(head: GemHead, codec: Any, packed: PackedFrames, entry: PackedEntry) -> NDArray[np.float32]:
-    """One vector a second of one packed video."""
-    frames = packed.frames(entry)[:: max(1, round(entry.fps))]
-    size = _preview_size(entry.shape[3] / entry.shape[2])
-    pictures = [plain(torch.from_numpy(np.array(frame)).float(), size).round().clamp(0, 255).byte() for frame in frames]
-    frames = torch.stack(pictures).numpy()
-    return head.embed(codec.encode(frames))  # as a library keeps them: what the writer chooses resembles more
-
-
-def _preview_size(aspect: float) -> tuple[int, int]:
-    from vsearch.media.sampling import preview_size
-
-    return preview_size(aspect, 36864)

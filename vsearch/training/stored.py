@@ -6,6 +6,8 @@ coarsely than others. Every packed frame is encoded once, as one of a sequence o
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -16,12 +18,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsearch.models.dyadic import DyadicCodec
+from vsearch.models.weights import ModelFiles
 from vsearch.progress import Progress, SilentProgress
 from vsearch.records import CHUNK_FRAMES, Latents
 from vsearch.training.data import PackedEntry, PackedFrames
 from vsearch.training.excerpts import library_picture
 
 DEFAULT_SHARE = 0.5  # of the sequences are coded at the default tier, the others at the lowest or highest
+
+
+def stored_name(packed: PackedFrames, codec: Path) -> str:
+    """What a folder of stored latents is called: others of another codec, or of other frames."""
+    told = [[entry.file, list(entry.shape), entry.fps] for entry in packed.entries]
+    digest = hashlib.blake2b(json.dumps([ModelFiles.read(codec).model_id, told]).encode(), digest_size=6)
+    return f"stored-{digest.hexdigest()}"
 
 
 @dataclass(frozen=True, slots=True)
