@@ -113,16 +113,27 @@ def choose_cuts(videos: Sequence[Video], n: int, length_s: float, *, seed: int) 
 
 
 def write_excerpts(cuts: Sequence[Cut], folder: Path, length_s: float, *, workers: int) -> list[Excerpt]:
-    """The files of all cuts, as the excerpts benchmark encodes them."""
+    """The files of all cuts, as the excerpts benchmark encodes them; without those of footage that is damaged there.
+
+    Raises BenchmarkError when more than a twentieth cannot be made.
+    """
     say(f"cutting {len(cuts)} excerpts")
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"{number:04d}.mp4" for number in range(len(cuts))]
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        return list(pool.map(_write, cuts, paths, [length_s] * len(cuts)))
+        made = list(pool.map(_write, cuts, paths, [length_s] * len(cuts)))
+    excerpts = [excerpt for excerpt in made if excerpt is not None]
+    if len(excerpts) < 0.95 * len(cuts):
+        raise BenchmarkError(f"only {len(excerpts)} of {len(cuts)} excerpts could be made")
+    return excerpts
 
 
-def _write(cut: Cut, path: Path, length_s: float) -> Excerpt:
-    return write_excerpt(cut, path, length_s=length_s)
+def _write(cut: Cut, path: Path, length_s: float) -> Excerpt | None:
+    try:
+        return write_excerpt(cut, path, length_s=length_s)
+    except BenchmarkError as error:
+        say(f"left out: {error}")
+        return None
 
 
 def index_all(library: Library, excerpts: Sequence[Excerpt]) -> None:

@@ -35,7 +35,7 @@ def draw_recall(systems: Mapping[str, Mapping[str, Any]], *, output: Path) -> No
     axes.set_xlim(-0.03, 1.03)
     axes.set_xlabel("recall@1 (over all edits in brackets)")
     axes.grid(alpha=0.3)
-    figure.legend(loc="outside upper center", ncols=len(systems), fontsize="small")
+    figure.legend(loc="outside upper center", ncols=min(3, len(systems)), fontsize="small")
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(output, dpi=110)

@@ -6,6 +6,7 @@ import os
 import platform
 import shutil
 import subprocess
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -30,8 +31,11 @@ PACKAGES = {
 }
 
 
+@cache
 def commit() -> dict[str, Any]:
-    """The commit that is checked out and whether files differ from it; None outside a checkout."""
+    """The commit that was checked out when this was first asked (a program asks before it begins), and whether files
+    differed from it; None outside a checkout.
+    """
     here = _output("git", "-C", str(ROOT), "rev-parse", "HEAD")
     changed = _output("git", "-C", str(ROOT), "status", "--porcelain", "--", "vsearch", "benchmarks")
     return {"commit": here, "changed": None if here is None else bool(changed)}

@@ -122,6 +122,7 @@ def publish(report: Report, output: Path) -> None:
 
 def options(name: str, question: str) -> argparse.ArgumentParser:
     """A parser with the options that all programs share."""
+    environment.commit()  # a long run measures what is checked out now
     parser = argparse.ArgumentParser(prog=f"python -m benchmarks {name}", description=question)
     parser.add_argument(
         "--output", type=Path, metavar="FILE.json", help=f"where the figures go [benchmarks/results/{name}.json]"
