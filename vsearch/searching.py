@@ -234,6 +234,7 @@ class SearchSession:
         if stored is not None and (stored.forced or not os.path.lexists(name)):
             return self._ask_stored(name, stored)
         path = os.fsencode(Path(name).absolute())
+        self._decoder.start()  # while the models are loaded
         return ask_file(path, self._request.read, codec=self._codec, head=self._head, decoder=self._decoder)
 
     def _ask_stored(self, name: str, stored: StoredName) -> Question:

@@ -69,6 +69,15 @@ def test_one_child_reads_many_files(video: bytes) -> None:
         assert child_pid(process) == pid
 
 
+def test_a_child_that_was_started_ahead_reads_the_first_file(video: bytes) -> None:
+    with DecodeProcess(ReadConfig()) as process:
+        process.start()
+        started = child_pid(process)
+        process.start()
+        assert sum(len(batch.frames) for batch in process.read(video)) >= 3
+        assert child_pid(process) == started
+
+
 def test_without_identify_only_the_size_is_known(video: bytes) -> None:
     with DecodeProcess(ReadConfig()) as process:
         identity = process.read(video, identify=False).identity

@@ -242,6 +242,12 @@ class DecodeProcess:
         self._stream: DecodeStream | None = None
         self._stall_s = config.stall_s
 
+    def start(self) -> None:
+        """Start the child now, if none is running: it gets ready while something else is done before the first read."""
+        if self._child is None or not self._child.running:
+            self._end_child(0)
+            self._child = _Child(self.config.memory_bytes)
+
     def read(self, path: bytes, config: ReadConfig | None = None, *, identify: bool = True) -> DecodeStream:
         """Begin to read `path` (bytes, as the file system gives it); a stream that is still open is closed first.
 
