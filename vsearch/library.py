@@ -175,6 +175,8 @@ class Library:
         """One run, recorded. It stays unfinished when it is interrupted or the library can't be written."""
         from vsearch.indexer.run import run_index
 
+        if store.meta().active_head == read_model_id(shipped_head()):
+            self._shelf.add(shipped_head())  # its figures for searching may be newer than the library's
         run_id = store.start_run(_arguments(roots, config), _versions())
         try:
             report = run_index(
@@ -255,7 +257,7 @@ class Library:
         codec_id, head_id = meta.active_codec, meta.active_head
         if codec_folder is not None or codec_id is None:
             codec_id = self._shelf.add(codec_folder or shipped_codec()).model_id
-        if head_folder is not None or head_id in (None, read_model_id(shipped_head())):
+        if head_folder is not None or head_id is None:
             head_id = self._shelf.add(head_folder or shipped_head()).model_id
         self._shelf.check_pair(codec_id, self._shelf.files(head_id))
         codec = self._shelf.codec(codec_id, device=config.device, threads=config.threads)

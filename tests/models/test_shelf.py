@@ -37,7 +37,6 @@ def test_a_library_takes_over_the_shipped_figures_when_it_indexes_again(tmp_path
     shipped = ModelFiles.read(shipped_head())
     place = tmp_path / "library" / "models" / shipped.model_id
     write_card(ModelFiles.read(place), search={"floor": 0.9})
-    videos.cuts_video(tmp_path / "videos" / "b.mp4", [(2, 6)], fps=3)
     with Library.open(tmp_path / "library") as library:
         library.index([tmp_path / "videos"])
     assert json.loads((place / "model.json").read_text())["search"] == shipped.search

@@ -18,8 +18,8 @@ from vsearch.search.queries.base import QueryFrames
 from vsearch.search.rank import Match, rank
 
 DEFAULT_MIN_SIMILARITY = 0.0
-CANDIDATES = 24  # videos whose frames are all compared, at least
-CANDIDATES_A_HIT = 3  # or so many for each hit that is asked for
+CANDIDATES = 16  # videos whose frames are all compared, at least
+CANDIDATES_A_HIT = 2  # or so many for each hit that is asked for
 ROUNDING = 1e-3  # what an exact index's cosines may differ from the database's by
 FIRST_PLACES = 8  # segments of one video that are sought first where there is no limit
 HELD_NEIGHBOURS = 1 << 22  # neighbours that are held at once while all above a similarity are looked for
@@ -44,7 +44,7 @@ class SearchSettings:
     """How widely one search looks.
 
     neighbours: library frames asked for each query frame; most_neighbours: at most so many, asked for when a few videos
-    take all places. candidates: videos whose frames are all compared (or 3 for every hit asked for); None: every one
+    take all places. candidates: videos whose frames are all compared (or 2 for every hit asked for); None: every one
     with a frame that reaches the least similarity, which none without such a frame can reach as a whole.
     query_batch: query frames handed to the index at once. params: for the index (`AnnIndex.search`). recurrence: what
     loses weight (None: nothing does).
