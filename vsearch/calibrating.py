@@ -44,7 +44,8 @@ def calibrate(
 ) -> Calibration:
     """Fit the calibration of the head in the folder `head` and write it into its card.
 
-    codec: the folder of the codec whose latents it reads. frames: the packed frames that it was trained with. Raises
+    codec: the folder of the codec whose latents it reads. frames: the packed frames that it was trained with. queries,
+    seed: by default those of the shipped head. Raises
     InputError when the head brings no background frames, or no video was held out.
     """
     pairs = generated_pairs(head, codec=codec, frames=frames, queries=queries, seed=seed, progress=progress)

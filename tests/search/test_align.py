@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tests.search.shelves import seen, world
 from vsearch.metrics import temporal_iou
 from vsearch.records import Segment
-from vsearch.search.align import AlignSettings, Timing, align, align_still, matrix_columns
+from vsearch.search.align import AlignSettings, DisjointIn, Timing, align, align_still, matrix_columns
 
 VIDEO_S = 60
 
@@ -354,14 +354,15 @@ def test_segments_are_disjoint_in_the_sides_that_are_asked_for(m: int, n: int, s
     matrix = np.clip(rng.normal(0.1, 0.3, (m, n)), -1, 1).astype(np.float32)
     times, video_times = np.sort(rng.uniform(0, m / 4, m)), np.sort(rng.uniform(0, n, n))
     query, video = Timing(times, 0, m / 4), Timing(video_times, 0, float(n))
-    for disjoint_in in ("video", "both"):
-        alone = align(matrix_columns(matrix), query, video, disjoint_in=disjoint_in)  # type: ignore[arg-type]
+    sides: tuple[DisjointIn, ...] = ("video", "both")
+    for disjoint_in in sides:
+        alone = align(matrix_columns(matrix), query, video, disjoint_in=disjoint_in)
         segments = align(
             matrix_columns(matrix),
             query,
             video,
             max_segments=wanted,
-            disjoint_in=disjoint_in,  # type: ignore[arg-type]
+            disjoint_in=disjoint_in,
         )
         assert len(segments) <= wanted
         assert alone == [] or alone[0] in segments

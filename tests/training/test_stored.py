@@ -12,7 +12,7 @@ import torch
 
 from tests.training.packs import write_pack
 from vsearch.errors import InputError
-from vsearch.models import load_codec, shipped_codec
+from vsearch.models import shipped_codec
 from vsearch.models.dyadic import DyadicCodec
 from vsearch.models.head import HeadNetwork, HeadShape
 from vsearch.training.data import PackedFrames
@@ -30,9 +30,7 @@ def frames(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def codec() -> DyadicCodec:
-    loaded = load_codec(shipped_codec())
-    assert loaded.codec_id == 2
-    return loaded  # type: ignore[return-value]
+    return DyadicCodec.load(shipped_codec())
 
 
 @pytest.fixture(scope="module")

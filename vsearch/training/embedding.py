@@ -189,13 +189,14 @@ class LatentPairs:
         return self._library(drawn, rng), list(self._latents(drawn.queries, rng))
 
     def _library(self, drawn: Drawn, rng: np.random.Generator) -> Arrays:
-        fresh = [n for n, edited_one in enumerate(drawn.library) if self._stored is None or edited_one is not None]
-        shown = [drawn.library[n] for n in fresh]
-        pictures = [
-            plain(drawn.moments[n].frame, drawn.size) if one is None else one
-            for n, one in zip(fresh, shown, strict=True)
-        ]
-        found = dict(zip(fresh, self._latents(torch.stack(pictures), rng) if pictures else (), strict=True))
+        pictures: dict[int, Tensor] = {}  # those that are encoded here, by their place
+        for n, (moment, view) in enumerate(zip(drawn.moments, drawn.library, strict=True)):
+            if view is not None:
+                pictures[n] = view
+            elif self._stored is None:
+                pictures[n] = plain(moment.frame, drawn.size)
+        latents = self._latents(torch.stack(list(pictures.values())), rng) if pictures else ()
+        found = dict(zip(pictures, latents, strict=True))
         return [found[n] if n in found else self._as_stored(moment) for n, moment in enumerate(drawn.moments)]
 
     def _as_stored(self, moment: Moment) -> NDArray[np.float32]:

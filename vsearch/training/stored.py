@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,10 +66,8 @@ class StoredLatents:
 
 def _write_one(job: tuple[int, Path, Path, Path]) -> None:
     """In a process of the pool."""
-    from vsearch.models import load_codec
-
     number, folder, codec_folder, frames = job
-    codec: Any = load_codec(codec_folder, threads=1)
+    codec = DyadicCodec.load(codec_folder, threads=1)
     packed = PackedFrames(frames)
     values, levels = encoded(packed, packed.entries[number], codec, np.random.default_rng((7, number)))
     np.save(folder / f"{number}.levels.npy", levels)
