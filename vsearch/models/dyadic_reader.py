@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,18 +49,24 @@ class Rate:
 
 
 class Knowledge:
-    """Frames of one chunk that are known so far, and their proxies."""
+    """Frames of one chunk that are known so far, and the proxies of those that others look at through shifts.
 
-    def __init__(self, maps: Maps) -> None:
+    entries: all that blocks of the chunk's frames may be predicted from.
+    """
+
+    def __init__(self, maps: Maps, entries: Iterable[Entry]) -> None:
         self._maps = maps
+        self._shifted = {s.frame for entry in entries for s in entry.sources if s.dy or s.dx}
         self.latents: dict[int, Shorts] = {}
         self.proxies: dict[int, Proxy] = {}
 
-    def learn(self, frames: Sequence[int], latents: Shorts, *, proxies: bool) -> None:
-        """latents: (n, h, w, C). proxies: whether later frames may look at these through shifts."""
+    def learn(self, frames: Sequence[int], latents: Shorts) -> None:
+        """latents: (n, h, w, C)."""
         self.latents.update(zip(frames, latents, strict=True))
-        if proxies:
-            self.proxies.update(zip(frames, self._maps.proxies(latents), strict=True))
+        wanted = [number for number, frame in enumerate(frames) if frame in self._shifted]
+        if wanted:
+            proxies = self._maps.proxies(latents[wanted])
+            self.proxies.update(zip([frames[number] for number in wanted], proxies, strict=True))
 
     def predict(self, guesses: Sequence[Guess], frames: Sequence[int]) -> list[Prediction]:
         return predict(guesses, frames, self.latents, self.proxies, self._maps)
@@ -69,26 +76,48 @@ class Knowledge:
         return predict_all(entries, size, self.latents, self.proxies, self._maps, channels)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Places:
+    """Blocks of some frames, (m,) each: number of the frame, row, column. Frame after frame, in row order."""
+
+    frames: NDArray[np.intp]
+    y: NDArray[np.intp]
+    x: NDArray[np.intp]
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def of(self, first: int, stop: int) -> slice:
+        """Those of the frames from `first` up to `stop`."""
+        begin, end = np.searchsorted(self.frames, (first, stop))
+        return slice(int(begin), int(end))
+
+    def __getitem__(self, some: NDArray[np.bool_]) -> Places:
+        return Places(self.frames[some], self.y[some], self.x[some])
+
+
 class Choices:
     """Table choices of the frames of one round, step by step, as writer and reader both make them.
 
-    predictions: of the frames, in the order in which `latents` (n, h, w, C) int16 is filled. present: those of them
-    that still have groups to come.
+    predictions: of the frames, in the order in which `latents` (n, h, w, C) int16 is filled; held blocks are at once.
+    present: those of the frames that still have groups to come.
     """
 
     def __init__(self, network: ExactPrediction, predictions: Sequence[Prediction], latents: Shorts) -> None:
         self._network = network
         self.latents = latents
-        n, h, w, _ = latents.shape
-        self._grid = Grid(n, h, w)
         limit = 2 * LATENT_LIMIT * PREDICTION_STEPS
-        self._predicted = np.clip(np.stack([p.values for p in predictions]), -limit, limit)
+        predicted = np.clip(np.stack([p.values for p in predictions]), -limit, limit)
         flags = np.stack([p.flags for p in predictions])
-        self._unmoved = flags[..., UNMOVED] > 0
-        self._held = np.stack([p.held for p in predictions])
-        self._features = network.begin(self._grid, self._predicted, flags)
+        held = np.stack([p.held for p in predictions])
+        latents[held] = nearest(limited(predicted[held]))
+        self._grid = Grid(~held)
+        self._features = network.begin(self._grid, predicted, flags)
+        self._predicted = predicted
+        self._rows = predicted[~held]  # of the blocks that are coded
+        self._unmoved = flags[~held, UNMOVED] > 0
         self._known = -1
-        self.present = np.arange(n)
+        self.present = np.arange(len(latents))
 
     def leave_out(self, number: int, stay: NDArray[np.bool_]) -> None:
         """From step `number` on, only some of the frames that were present are coded: the other latents of the rest
@@ -97,42 +126,32 @@ class Choices:
         if stay.all():
             return
         start = self._network.plans[number].start
-        self.latents[self.present[~stay], :, :, start:] = self.predicted(start)[~stay]
-        self._features = self._grid.some(self._features, stay)
-        self._grid = Grid(int(stay.sum()), *self.latents.shape[1:3])
-        self._predicted, self._unmoved, self._held = self._predicted[stay], self._unmoved[stay], self._held[stay]
+        rows = stay[self._grid.frames]
+        places = self.places()[~rows]
+        self.latents[places.frames, places.y, places.x, start:] = nearest(limited(self._rows[~rows, start:]))
+        self._features, self._rows, self._unmoved = self._features[rows], self._rows[rows], self._unmoved[rows]
+        self._grid = self._grid.some(stay)
+        self._predicted = self._predicted[stay]
         self.present = self.present[stay]
 
+    def places(self, number: int | None = None) -> Places:
+        """Where step `number` codes, or any step may, of the frames present."""
+        grid = self._grid
+        rows = grid.rows(None if number is None else self._network.plans[number].half)
+        return Places(self.present[grid.frames[rows]], grid.y[rows], grid.x[rows])
+
     def predicted(self, start: int) -> NDArray[np.int32]:
-        """Latents of the channels from `start` on of the frames present as they are predicted, (frames, h, w, rest)."""
-        return nearest(limited(self._predicted[..., start:]))
-
-    @property
-    def held(self) -> NDArray[np.bool_]:
-        """(present, h, w): the blocks of which nothing is coded."""
-        return self._held
-
-    def hold(self, number: int, means: NDArray[np.int32], scales: NDArray[np.int32]) -> NDArray[np.bool_]:
-        """Put the predictions themselves, as certain, in place of the indices of held blocks; which: (present,
-        positions).
-        """
-        plan = self._network.plans[number]
-        where = plan.where(*self.latents.shape[1:3])
-        held = self._held[:, where]
-        if held.any():
-            means[held] = limited(self._predicted[..., plan.channels][:, where][held])
-            scales[held] = 0
-        return held
+        """Latents of the channels from `start` on as they are predicted, of all `places`: (blocks, channels)."""
+        return nearest(limited(self._rows[:, start:]))
 
     def fill(self, number: int, values: NDArray[np.int32]) -> None:
-        """Put what step `number` holds, (present, positions, out), into the latents."""
-        plan = self._network.plans[number]
-        y, x = plan.where(*self.latents.shape[1:3]).nonzero()
-        self.latents[:, :, :, plan.channels][self.present[:, None], y, x] = values
+        """Put what step `number` holds, (places, out), into the latents."""
+        places = self.places(number)
+        self.latents[places.frames, places.y, places.x, self._network.plans[number].channels] = values
 
     def unrounded(self, number: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Means and scales of step `number` where it codes, before they are rounded to indices: (present, positions,
-        out) each. All earlier steps must be filled in.
+        """Means and scales of step `number` where it codes, before they are rounded to indices: (places, out) each. All
+        earlier steps must be filled in.
         """
         plan = self._network.plans[number]
         while self._known < plan.after:
@@ -140,16 +159,14 @@ class Choices:
             start = sum(self._network.groups[: self._known])
             group = self.latents[self.present, :, :, start : start + self._network.groups[self._known]]
             self._features = self._network.gather(self._known, self._grid, self._features, group)
-        predicted = self._predicted[..., plan.channels]
         half = None
         if plan.half == 1:
             even = ~plan.where(*self.latents.shape[1:3])
             known = self.latents[self.present, :, :, plan.channels]
-            half = (known - predicted * (1.0 / PREDICTION_STEPS)) * even[:, :, None]
-        where = plan.where(*self.latents.shape[1:3])
-        return self._network.outputs(
-            number, self._grid, self._features, predicted[:, where], self._unmoved[:, where], half
-        )
+            half = (known - self._predicted[..., plan.channels] * (1.0 / PREDICTION_STEPS)) * even[:, :, None]
+        rows = self._grid.rows(plan.half)
+        values, unmoved = self._rows[rows, plan.channels], self._unmoved[rows]
+        return self._network.outputs(number, self._grid, self._features, values, unmoved, half)
 
 
 def limited(predicted: NDArray[np.int32]) -> NDArray[np.int32]:
@@ -267,7 +284,7 @@ class _OpenChunk:
     known: Knowledge = field(init=False)
 
     def __post_init__(self) -> None:
-        self.known = Knowledge(self.rate.maps)
+        self.known = Knowledge(self.rate.maps, chain.from_iterable(head.entries or () for head in self.heads.values()))
 
     def guess(self, turn: Turn) -> Guess:
         """How a frame is predicted, its map read from the chunk."""
@@ -283,24 +300,24 @@ class _OpenChunk:
         self,
         frame: int,
         number: int,
+        blocks: NDArray[np.intp],
         means: NDArray[np.int32],
         scales: NDArray[np.int32],
-        held: NDArray[np.bool_],
     ) -> None:
-        """Put the listed indices of one step of one frame in place of the computed ones. means, scales: (positions,
-        out); held: (positions,). Raises LatentError when one is of a held latent.
+        """Put the listed indices of one step of one frame in place of the computed ones. blocks: (m,), those that are
+        coded, as numbers in row order; means, scales: (m, out). Raises LatentError when one is of another block.
         """
         listed = self.corrections.get((frame, number))
         if not listed:
             return
-        plan = self.rate.network.plans[number]
+        start = self.rate.network.plans[number].start
         _, h, w, c = self.values.shape
-        order = np.cumsum(plan.where(h, w).ravel()) - 1  # of a place among those that the step codes
         for item in listed:
-            place, channel = divmod(item.position % (h * w * c), c)
-            if held[order[place]]:
+            block, channel = divmod(item.position % (h * w * c), c)
+            row = int(np.searchsorted(blocks, block))
+            if row == len(blocks) or blocks[row] != block:
                 raise LatentError("a chunk corrects what it does not code: the library is damaged there")
-            (scales if item.is_scale else means)[order[place], channel - plan.start] = item.index
+            (scales if item.is_scale else means)[row, channel - start] = item.index
 
 
 def _open(chunk: ChunkBytes, rate_of: Callable[[int], Rate]) -> _OpenChunk:
@@ -417,22 +434,20 @@ def _read_round(chunks: Sequence[_OpenChunk], depth: int) -> None:
         choices.leave_out(number, coded_groups[choices.present] > plan.group)
         if not len(choices.present):
             break
+        places = choices.places(number)
         means, scales = indices(*choices.unrounded(number), tables.n_scales)
-        held = choices.hold(number, means, scales)
-        values = np.empty_like(means)
+        blocks = places.y * w + places.x
         for chunk, frames, span in spans:
-            mine = np.flatnonzero((choices.present >= span.start) & (choices.present < span.stop))
-            if not len(mine):
-                continue
-            part = slice(mine[0], mine[-1] + 1)
-            for place in mine:
-                frame = frames[choices.present[place] - span.start]
-                chunk.correct(frame, number, means[place], scales[place], held[place])
+            for place, frame in enumerate(frames, span.start):
+                rows = places.of(place, place + 1)
+                chunk.correct(frame, number, blocks[rows], means[rows], scales[rows])
+        values = nearest(means)
+        for chunk, _, span in spans:
+            part = places.of(span.start, span.stop)
             mean, scale = means[part], scales[part]
             coded = scale > 0
-            values[part] = nearest(mean)
             values[part][coded] = chunk.reader.read(mean[coded].astype(np.int64), scale[coded].astype(np.int64))
         choices.fill(number, values)
     for chunk, frames, span in spans:
         chunk.values[frames] = latents[span]
-        chunk.known.learn(frames, latents[span], proxies=depth + 1 < len(chunk.order))
+        chunk.known.learn(frames, latents[span])

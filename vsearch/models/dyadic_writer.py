@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ from vsearch.bitstream import ChunkBytes, write_chunk
 from vsearch.models.dyadic_reader import (
     Choices,
     Knowledge,
+    Places,
     Rate,
     indices,
     is_plain,
@@ -91,28 +93,27 @@ def write_latents(values: Shorts, rate: Rate, *, prefix: bytes) -> Coded:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Step:
-    """What was chosen for one step of some frames. where: (h, w), the positions that it codes; values, means, scales:
-    (n, positions, out) int32, indices as the tables count; held: (n, positions); unrounded: means and scales before.
+    """What was chosen for one step of some frames. places: the blocks that it codes; values, means, scales: (places,
+    out) int32, indices as the tables count; unrounded: means and scales before.
     """
 
     plan: StepPlan
-    where: NDArray[np.bool_]
+    places: Places
     values: NDArray[np.int32]
     means: NDArray[np.int32]
     scales: NDArray[np.int32]
-    held: NDArray[np.bool_]
     unrounded: tuple[NDArray[np.float64], NDArray[np.float64]]
 
     def of(self, some: NDArray[np.bool_]) -> Step:
-        """The same for some of the frames."""
+        """The same for some of the places."""
         if some.all():
             return self
         return replace(
             self,
+            places=self.places[some],
             values=self.values[some],
             means=self.means[some],
             scales=self.scales[some],
-            held=self.held[some],
             unrounded=(self.unrounded[0][some], self.unrounded[1][some]),
         )
 
@@ -130,7 +131,7 @@ class ChunkWriter:
         t, h, w, c = wanted.shape
         self._size = t, h, w, c
         self._values = np.zeros(self._size, np.int16)
-        self._known = Knowledge(rate.maps)
+        self._known = Knowledge(rate.maps, chain.from_iterable(entries.values()))
         self._coder = SymbolWriter(rate.tables)
         self._corrections: list[Correction] = []
         self._guesses: list[tuple[Turn, Guess]] = []
@@ -169,7 +170,7 @@ class ChunkWriter:
             if len(choices.present):
                 self._step(frames, number, plan, choices, weight, left)
         self._values[frames] = latents
-        self._known.learn(frames, latents, proxies=depth + 1 < len(self._order))
+        self._known.learn(frames, latents)
 
     def _prices_left(
         self, frames: Sequence[int], plan: StepPlan, choices: Choices, weight: float
@@ -177,12 +178,18 @@ class ChunkWriter:
         """What it costs each frame present that its channels from this step on are what is predicted of them: bits that
         the errors are worth, less `LEAVE_BITS`. Where integers are not free it is nothing or infinite.
         """
-        wanted = self._wanted[np.array(frames)[choices.present]][..., plan.start :]
-        predicted = choices.predicted(plan.start)
+        places = choices.places()
+        wanted = self._wanted_at(frames, places, slice(plan.start, None))
+        difference = wanted - choices.predicted(plan.start).astype(np.float32)
         if not self._free:
-            return np.where((wanted == predicted).all((1, 2, 3)), 0.0, np.inf)
-        worth = np.square(wanted - predicted.astype(np.float32)) @ (weight * self._rate.weights[plan.start :])
-        return np.asarray((worth * ~choices.held).sum((1, 2)) - LEAVE_BITS)
+            differing = np.bincount(places.frames, difference.any(1), len(frames))[choices.present]
+            return np.where(differing > 0, np.inf, 0.0)
+        worth = np.square(difference) @ (weight * self._rate.weights[plan.start :])
+        return np.asarray(np.bincount(places.frames, worth, len(frames))[choices.present] - LEAVE_BITS)
+
+    def _wanted_at(self, frames: Sequence[int], places: Places, channels: slice) -> NDArray[np.float32]:
+        """What the encoder wants of some channels of some blocks, (places, channels)."""
+        return self._wanted[np.array(frames)[places.frames], places.y, places.x, channels]
 
     def _leave_out(self, frames: Sequence[int], number: int, out: NDArray[np.bool_], choices: Choices) -> None:
         network = self._rate.network
@@ -200,40 +207,36 @@ class ChunkWriter:
         left: NDArray[np.float64] | None,
     ) -> None:
         """Choose and write one step of the frames of one round. left: `_prices_left` of those present."""
-        h, w = self._size[1:3]
-        where = plan.where(h, w)
-        wanted = self._wanted[np.array(frames)[choices.present]][:, where][..., plan.channels]
+        places = choices.places(number)
+        wanted = self._wanted_at(frames, places, plan.channels)
         unrounded = choices.unrounded(number)
         means, scales = indices(*unrounded, self._rate.tables.n_scales)
-        held = choices.hold(number, means, scales)
         weights = weight * self._rate.weights[plan.channels]
         values = chosen(wanted, means, scales, self._rate.tables, weights) if self._free else wanted.astype(np.int32)
-        values[held] = nearest(means[held])
-        step = Step(plan, where, values, means, scales, held, unrounded)
+        step = Step(plan, places, values, means, scales, unrounded)
         if left is not None and self._free:
-            out = left <= prices(step, wanted, self._rate.tables, weights)
+            spent = np.bincount(places.frames, prices(step, wanted, self._rate.tables, weights), len(frames))
+            out = left <= spent[choices.present]
+            step = step.of(~np.isin(places.frames, choices.present[out]))
             self._leave_out(frames, number, out, choices)
-            step = step.of(~out)
-        self._write_step(np.array(frames)[choices.present], step)
+        self._write_step(np.array(frames), step)
         choices.fill(number, step.values)
 
     def _write_step(self, frames: NDArray[np.intp], step: Step) -> None:
-        """Code what was chosen for some frames, and list what rounding might put elsewhere."""
+        """Code what was chosen, and list what rounding might put elsewhere. frames: of the round."""
         _, h, w, c = self._size
         means, scales, values = step.means, step.scales, step.values
         limited = np.clip(step.unrounded[1], 0, self._rate.tables.n_scales - 1)
         near = [near_boundary(step.unrounded[0]), near_boundary(limited)]
-        for one in near:
-            one[step.held] = False
         exceptions = (scales == 0) & (values != nearest(means))
         if exceptions.any():
             scales[exceptions] = scale_for(np.abs(values - nearest(means))[exceptions])
         near[1] |= exceptions
-        places = np.flatnonzero(step.where)
+        blocks = (frames[step.places.frames] * h + step.places.y) * w + step.places.x
         for is_scale, listed, index in ((False, near[0], means), (True, near[1], scales)):
-            for f, p, k in np.argwhere(listed):
-                position = (frames[f] * h * w + places[p]) * c + step.plan.start + k
-                self._corrections.append(Correction(int(position), is_scale, int(index[f, p, k])))
+            for row, k in np.argwhere(listed):
+                position = int(blocks[row]) * c + step.plan.start + int(k)
+                self._corrections.append(Correction(position, is_scale, int(index[row, k])))
         coded = scales > 0
         self._coder.write(values[coded].astype(np.int64), means[coded].astype(np.int64), scales[coded].astype(np.int64))
 
@@ -341,14 +344,13 @@ def chosen(
 def prices(
     step: Step, wanted: NDArray[np.float32], tables: Tables, weights: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Bits of each frame's step as chosen, and what its errors are worth in bits: (n,)."""
+    """Bits of each block's step as chosen, and what its errors are worth in bits: (places,)."""
     costs = bit_costs(tables)
     rows = step.scales * MEAN_STEPS + step.means % MEAN_STEPS
     bits = costs.of(rows, step.values - step.means // MEAN_STEPS)
     certain = step.scales == 0
     bits = np.where(certain, np.where(step.values == nearest(step.means), 0, EXCEPTION_BITS), bits)
-    errors = np.square(step.values - wanted) @ weights
-    return np.asarray(bits.sum((1, 2), np.float64) + (errors * ~step.held).sum(1))
+    return np.asarray(bits.sum(1, np.float64) + np.square(step.values - wanted) @ weights)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from vsearch.errors import LatentError
 from vsearch.models.entropy import CONTEXT_LIMIT, GUARD, LATENT_LIMIT, MAX_ACTIVATION, MEAN_STEPS, gamma
@@ -82,58 +83,49 @@ class _Step:
 
 
 class Grid:
-    """Arrays (n, h, w, C) with a border of zeros, flattened: a 3x3 neighbourhood becomes nine shifted slices, and a
-    convolution nine matrix products without a copy.
+    """The blocks of some frames that are coded, and sums over the 3x3 neighbourhoods of those alone.
+
+    coded: (n, h, w). What is computed has a row for each coded block: frame after frame, in row order. frames, y, x:
+    where each is.
     """
 
-    def __init__(self, n: int, h: int, w: int) -> None:
-        self.shape = (n, h + 2, w + 2)
-        self._rows = n * (h + 2) * (w + 2)
-        self._shifts = [dy * (w + 2) + dx for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
-        self._margin = w + 3
+    def __init__(self, coded: NDArray[np.bool_]) -> None:
+        n, h, w = coded.shape
+        self.coded = coded
+        self.frames, self.y, self.x = np.nonzero(coded)
+        self._padded = (n, h + 2, w + 2)  # with a border of zeros, where every block has all its neighbours
+        middle = (self.frames * (h + 2) + self.y + 1) * (w + 2) + self.x + 1
+        shifts = [dy * (w + 2) + dx for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
+        self._around = torch.from_numpy(middle[:, None] + np.array(shifts))
 
-    def padded(self, x: NDArray[np.generic]) -> Floats:
-        """(n, h, w, C) -> (margin + n (h + 2) (w + 2) + margin, C)."""
-        out = np.zeros((self._rows + 2 * self._margin, x.shape[-1]))
-        self.inside(out)[:] = x
-        return out
+    def __len__(self) -> int:
+        return len(self.frames)
 
-    def inside(self, padded: Floats) -> Floats:
-        """The (n, h, w, C) view of what `padded` made."""
-        middle = padded[self._margin : self._margin + self._rows]
-        return middle.reshape(*self.shape, -1)[:, 1:-1, 1:-1]
+    def rows(self, half: int | None) -> NDArray[np.intp] | slice:
+        """The rows of one half of the checkerboard, or all."""
+        return slice(None) if half is None else np.flatnonzero((self.y + self.x) % 2 == half)
 
-    def unpadded(self, x: Floats) -> Floats:
-        """The (n, h, w, C) view of a convolution's result."""
-        return x.reshape(*self.shape, -1)[:, 1:-1, 1:-1]
+    def some(self, frames: NDArray[np.bool_]) -> Grid:
+        """The same of some of the frames."""
+        return Grid(self.coded[frames])
 
-    def convolve(self, padded: Floats, weights: Floats) -> Floats:
-        """weights: (9, C, k) -> (n (h + 2) (w + 2), k); what it says of the border means nothing."""
-        rows, taps = torch.from_numpy(padded), torch.from_numpy(weights)
-        out = torch.zeros((self._rows, weights.shape[2]), dtype=torch.float64)
-        for tap, shift in zip(taps, self._shifts, strict=True):
-            start = self._margin + shift
-            out.addmm_(rows[start : start + self._rows], tap)
-        return out.numpy()
+    def around(self, x: NDArray[np.generic], rows: NDArray[np.intp] | slice) -> Tensor:
+        """What (n, h, w, C) holds around some rows, zeros outside the picture: (rows, 9, C) float64."""
+        padded = np.zeros((*self._padded, x.shape[-1]))
+        padded[:, 1:-1, 1:-1] = x
+        flat = torch.from_numpy(padded).view(-1, x.shape[-1])
+        where = self._around[rows]
+        return flat.index_select(0, where.reshape(-1)).view(len(where), 9, x.shape[-1])
 
-    def at(self, x: Floats, where: NDArray[np.bool_]) -> Floats:
-        """Rows of a convolution's result at some positions of every array: (n * positions, k)."""
-        n, rows, columns = self.shape
-        inside = np.zeros((rows, columns), bool)
-        inside[1:-1, 1:-1] = where
-        return x.reshape(n, rows * columns, -1)[:, np.flatnonzero(inside)].reshape(-1, x.shape[1])
+    def convolve(self, x: NDArray[np.generic], weights: Floats, rows: NDArray[np.intp] | slice) -> Floats:
+        """x: (n, h, w, C); weights: (9, C, k) -> (rows, k)."""
+        result: Floats = (self.around(x, rows).flatten(1) @ torch.from_numpy(weights).flatten(0, 1)).numpy()
+        return result
 
-    def some(self, x: Floats, arrays: NDArray[np.bool_]) -> Floats:
-        """A convolution's result of some of the arrays, as a grid of those alone has it."""
-        return x.reshape(len(arrays), -1, x.shape[1])[arrays].reshape(-1, x.shape[1])
-
-    def depthwise(self, padded: Floats, weights: Floats) -> Floats:
-        """weights: (9, C) -> (n (h + 2) (w + 2), C)."""
-        out = np.zeros((self._rows, weights.shape[1]))
-        for tap, shift in zip(weights, self._shifts, strict=True):
-            start = self._margin + shift
-            out += padded[start : start + self._rows] * tap
-        return out
+    def depthwise(self, x: NDArray[np.generic], weights: Floats, rows: NDArray[np.intp] | slice) -> Floats:
+        """x: (n, h, w, C); weights: (9, C) -> (rows, C)."""
+        result: Floats = (self.around(x, rows) * torch.from_numpy(weights)).sum(1).numpy()
+        return result
 
 
 class ExactPrediction:
@@ -167,17 +159,19 @@ class ExactPrediction:
             )
 
     def begin(self, grid: Grid, values: NDArray[np.int32], flags: Floats) -> Floats:
-        """Features of the prediction alone. values: (n, h, w, C) in 1 / PREDICTION_STEPS; flags: (n, h, w, FLAGS)."""
-        seen = np.clip(values * (1.0 / PREDICTION_STEPS), -CONTEXT_LIMIT, CONTEXT_LIMIT)
-        near = grid.padded(np.concatenate([seen[..., : self.predicted], flags], 3))
-        features = grid.convolve(near, self._near)
-        grid.unpadded(features)[:] += seen[..., self.predicted :] @ self._rest + self._bias
+        """Features of the prediction alone, (blocks, width). values: (n, h, w, C) in 1 / PREDICTION_STEPS; flags: (n,
+        h, w, FLAGS).
+        """
+        near = np.concatenate([_seen(values[..., : self.predicted]), flags], 3)
+        features = grid.convolve(near, self._near, slice(None))
+        features += _seen(values[grid.coded, self.predicted :]) @ self._rest
+        features += self._bias
         return features
 
     def gather(self, group: int, grid: Grid, features: Floats, latents: NDArray[np.int16]) -> Floats:
         """Features that know one more group, the first of which is 0. latents: (n, h, w, its channels)."""
-        known = grid.padded(np.clip(latents, -CONTEXT_LIMIT, CONTEXT_LIMIT))
-        return features + grid.convolve(known, self._gather[group])
+        known = np.clip(latents, -CONTEXT_LIMIT, CONTEXT_LIMIT)
+        return features + grid.convolve(known, self._gather[group], slice(None))
 
     def outputs(
         self,
@@ -188,31 +182,30 @@ class ExactPrediction:
         unmoved: NDArray[np.bool_],
         half: Floats | None,
     ) -> tuple[Floats, Floats]:
-        """Unrounded means in 1 / MEAN_STEPS and scale indices of step `number` where it codes, (n, positions, out).
+        """Unrounded means in 1 / MEAN_STEPS and scale indices of step `number`, (rows, out): of the blocks that it
+        codes, which are `grid.rows` of its half.
 
-        values: (n, positions, out) the prediction of its channels there; unmoved: (n, positions), where it comes from
-        unshifted frames and is the mean as it is; half: (n, h, w, out) the latents of the checkerboard's first half
-        less their prediction, zero elsewhere.
+        values: (rows, out) the prediction of its channels there; unmoved: (rows,), where it comes from unshifted frames
+        and is the mean as it is; half: (n, h, w, out) the latents of the checkerboard's first half less their
+        prediction, zero elsewhere.
         """
         step = self._steps[number]
-        n, positions, out = values.shape
-        where = step.plan.where(grid.shape[1] - 2, grid.shape[2] - 2)
+        rows = grid.rows(step.plan.half)
         predicted = np.clip(values * (1.0 / PREDICTION_STEPS), -MAX_PREDICTION, MAX_PREDICTION)
-        linear = np.where(unmoved[:, :, None], predicted, predicted * step.trust)
-        inner = grid.at(features, where)
+        linear = np.where(unmoved[:, None], predicted, predicted * step.trust)
+        inner = features[rows]
         if step.half is not None and step.same is not None and half is not None:
-            around = grid.padded(np.clip(half, -CONTEXT_LIMIT, CONTEXT_LIMIT))
-            inner += grid.at(grid.convolve(around, step.half), where)
-            linear += grid.at(grid.depthwise(grid.padded(half), step.same), where).reshape(linear.shape)
-        np.clip(inner, 0, MAX_ACTIVATION, out=inner)
-        hidden = inner @ step.hidden
+            inner = inner + grid.convolve(np.clip(half, -CONTEXT_LIMIT, CONTEXT_LIMIT), step.half, rows)
+            linear += grid.depthwise(half, step.same, rows)
+        hidden = np.clip(inner, 0, MAX_ACTIVATION) @ step.hidden
         hidden += step.hidden_bias
         np.clip(hidden, 0, MAX_ACTIVATION, out=hidden)
-        chosen = (hidden @ step.choose).reshape(n, positions, 2 * out)
+        chosen = hidden @ step.choose
         chosen += step.choose_bias
-        linear += chosen[..., :out]
+        out = values.shape[1]
+        linear += chosen[:, :out]
         linear *= MEAN_STEPS
-        return linear, chosen[..., out:] + self._finer[step.plan.channels]
+        return linear, chosen[:, out:] + self._finer[step.plan.channels]
 
     def errors(self, number: int) -> tuple[Floats, Floats]:
         """The largest error of each mean and each scale index of step `number`, (out,) each, in units of table indices,
@@ -238,6 +231,11 @@ class ExactPrediction:
         finer = np.abs(self._finer[step.plan.channels])
         scales = error[out:] + gamma(2) * (absolute[out:] + finer)
         return MEAN_STEPS * means, scales
+
+
+def _seen(values: NDArray[np.int32]) -> Floats:
+    """A prediction as the features see it."""
+    return np.asarray(np.clip(values * (1.0 / PREDICTION_STEPS), -CONTEXT_LIMIT, CONTEXT_LIMIT))
 
 
 def _taps(weight: Floats) -> Floats:

@@ -61,13 +61,16 @@ def _refined(
     y = np.arange(h)[None, :, None] * side + margin - reach + shifts[..., 0] // factor
     x = np.arange(w)[None, None, :] * side + margin - reach + shifts[..., 1] // factor
     windows = np.lib.stride_tricks.sliding_window_view(padded.numpy(), (span, span), axis=(1, 2))
-    patches = torch.from_numpy(windows[known[:, None, None], y, x].reshape(-1, span, span))
     blocks = small[torch.from_numpy(frames)].reshape(n, h, side, w, side).transpose(2, 3).reshape(-1, side, side)
-    pieces = zip(torch.split(patches, 1024), torch.split(blocks, 1024), strict=True)  # small enough for the caches
-    differences = torch.cat([_differences(patch, block) for patch, block in pieces]).reshape(len(blocks), -1)
-    middle = differences[:, differences.shape[1] // 2].clone()
-    differences[:, differences.shape[1] // 2] -= STAY_BONUS * side**2
-    best, where = differences.min(1)
+    patches = torch.from_numpy(windows[known[:, None, None], y, x].reshape(-1, span, span))
+    middle = (patches[:, reach : reach + side, reach : reach + side] - blocks).square_().sum((1, 2))
+    bonus = STAY_BONUS * side**2
+    worth = torch.nonzero(middle > bonus)[:, 0]  # no other place can be better by so much than the rest
+    best, where = middle - bonus, torch.full(middle.shape, (2 * reach + 1) ** 2 // 2)
+    for some in torch.split(worth, 1024):  # few enough for the caches
+        differences = _differences(patches[some], blocks[some]).flatten(1)
+        differences[:, differences.shape[1] // 2] -= bonus
+        best[some], where[some] = differences.min(1)
     moved = torch.stack([where // (2 * reach + 1) - reach, where % (2 * reach + 1) - reach], 1).numpy() * factor
     chosen = np.clip(shifts + moved.reshape(n, h, w, 2), -REACH, REACH)
     return chosen, np.asarray((middle - best).reshape(n, h, w).numpy() * factor**2, np.float32)
