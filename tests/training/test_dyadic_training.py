@@ -219,20 +219,33 @@ def test_what_does_not_fit_together_is_an_error_before_anything_is_trained(
 def test_the_recipes_that_come_along_are_read_and_fit_together() -> None:
     recipes = Path(transform.__file__).parent / "recipes"
     tables = {path.stem: tomllib.loads(path.read_text()) for path in recipes.glob("*.toml")}
-    assert tables.keys() == {"base", "dyadic", "own", "stored", "wide"}
+    assert tables.keys() == {"base", "dyadic", "long", "own", "stored", "wide"}
 
     def values(name: str, table: str) -> dict[str, Any]:
         return {k: tuple(v) if isinstance(v, list) else v for k, v in tables[name][table].items()}
 
-    finishing = {name: PredictionRecipe(**values(name, "prediction")) for name in ("dyadic", "own", "wide")}
+    finishing = {name: PredictionRecipe(**values(name, "prediction")) for name in ("dyadic", "own", "wide", "long")}
     assert finishing["own"] == FURTHER
     assert finishing["dyadic"].nearest_passes == 1 > finishing["wide"].nearest_passes
-    pixels = {name: TransformRecipe(**values(name, "dyadic")) for name in ("dyadic", "own", "wide")}
+    pixels = {name: TransformRecipe(**values(name, "dyadic")) for name in ("dyadic", "own", "wide", "long")}
     assert pixels["dyadic"].first_lambda == tables["base"]["codec"]["rate_lambda"]
-    assert pixels["own"].lambdas == pixels["wide"].lambdas
-    heads = {name: HeadRecipe(**values(name, "embedding")) for name in ("base", "dyadic", "wide", "stored")}
+    assert pixels["own"].lambdas == pixels["wide"].lambdas == pixels["long"].lambdas
+    heads = {name: HeadRecipe(**values(name, "embedding")) for name in ("base", "dyadic", "wide", "long", "stored")}
     assert heads["stored"].stored
-    assert heads["stored"].codec == heads["wide"].codec
+    assert heads["stored"].codec == heads["long"].codec
+
+
+def test_most_rates_are_the_usual_ones() -> None:
+    recipe = TransformRecipe(frames="f", steps=1, batch=2000, usual=2.0)
+    drawn = recipe.qualities(np.random.default_rng(1))
+    assert drawn.dtype == np.float32
+    assert 0 <= drawn.min() < 0.1
+    assert 2.9 < drawn.max() <= 3
+    assert 0.12 < (drawn > 2.0).mean() < 0.18
+    even = TransformRecipe(frames="f", steps=1, batch=2000).qualities(np.random.default_rng(1))
+    assert 0.3 < (even > 2.0).mean() < 0.37
+    with pytest.raises(InputError, match="usual"):
+        TransformRecipe(frames="f", steps=1, usual=4.0)
 
 
 def test_a_codec_trained_further_is_judged_by_what_its_writer_sees_of_an_unmoved_frame(tmp_path: Path) -> None:

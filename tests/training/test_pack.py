@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from tests.training.packs import SIZE, write_pack
 from tests.videos import scene_frames, texture
@@ -182,3 +183,32 @@ def test_an_archive_of_one_group_says_why_nothing_validates(tmp_path: Path) -> N
     packed = PackedFrames(write_pack(tmp_path, videos=0, photos=1))
     with pytest.raises(InputError, match=r"for training .* 1 groups"):
         PairBatches(packed, side=64, batch=2, photos=0.4)
+
+
+def test_pairs_are_the_same_wherever_the_frames_are_kept(tmp_path: Path) -> None:
+    packed = PackedFrames(write_pack(tmp_path))
+    entry = packed.entries[2]
+    size = int(np.prod(entry.shape))
+    flat = packed.on(torch.device("cpu"))
+    np.testing.assert_array_equal(
+        flat[entry.offset : entry.offset + size].view(entry.shape).numpy(), packed.frames(entry)
+    )
+    assert flat.numel() == sum(int(np.prod(one.shape)) for one in packed.entries)
+
+
+def test_contrast_changes_some_pairs_and_both_frames_of_a_pair_alike(tmp_path: Path) -> None:
+    packed = PackedFrames(write_pack(tmp_path))
+    plain, changed = (
+        PairBatches(packed, side=64, batch=24, photos=1.0, contrast=share).draw(np.random.default_rng(4))
+        for share in (0.0, 0.5)
+    )
+    differs = (plain[0] != changed[0]).flatten(1).any(1)
+    assert 4 < int(differs.sum()) < 20
+    # Photographs that did not move: both frames are one, before and after.
+    still = (plain[0] == plain[1]).flatten(1).all(1)
+    assert bool((still & differs).any())
+    assert torch.equal(changed[0][still], changed[1][still])
+    assert torch.equal(plain[1][~differs], changed[1][~differs])
+    assert float(changed[0].abs().max()) <= 0.5
+    levels = (changed[0] + 0.5) * 255
+    assert float((levels - levels.round()).abs().max()) < 1e-4

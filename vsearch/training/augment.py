@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -17,7 +18,7 @@ from torch.nn import functional as F
 
 def _homography(rng: np.random.Generator, strength: float, aspect: float) -> Tensor:
     """A random map from the output's coordinates to the source's, both in [-1, 1]: crop, mirror, turn, tilt."""
-    area = rng.uniform(1 - 0.72 * strength, 1.0)
+    area = 1 - 0.72 * strength * (1 - rng.random() ** 1.5)  # tight crops are the hard ones
     stretch = math.exp(rng.uniform(-0.3, 0.3) * strength)
     sx, sy = min(1.0, math.sqrt(area) * stretch), min(1.0, math.sqrt(area) / stretch)
     tx, ty = rng.uniform(-1, 1) * (1 - sx), rng.uniform(-1, 1) * (1 - sy)
@@ -136,3 +137,34 @@ def edited(picture: Tensor, other: Tensor, size: tuple[int, int], rng: np.random
     if rng.random() < 0.35:
         out = _recompress(out, rng)
     return out
+
+
+def varied(picture: Tensor, near: Tensor, rng: np.random.Generator, *, crops: float) -> tuple[Tensor, Tensor]:
+    """A picture and a frame near it, changed alike into what might be another picture: few sources make many. A share
+    `crops` of them is a part that keeps 35% of the area or more; some are mirrored, turned over, of other colours.
+    """
+    if rng.random() < crops:
+        top, left, height, width = _window(picture.shape[1:], rng)
+        picture, near = (p[:, top : top + height, left : left + width] for p in (picture, near))
+    if rng.random() < 0.5:
+        picture, near = picture.flip(2), near.flip(2)
+    if rng.random() < 0.08:
+        picture, near = picture.flip(1), near.flip(1)
+    if rng.random() < 0.3:
+        order = torch.from_numpy(rng.permutation(3))
+        picture, near = picture[order], near[order]
+    if rng.random() < 0.5:
+        gamma = math.exp(rng.uniform(-0.4, 0.4))
+        tint = torch.from_numpy(rng.uniform(0.75, 1.1, (3, 1, 1)).astype(np.float32))
+        picture, near = ((p**gamma * tint).clamp(0, 1) for p in (picture, near))
+    return picture.contiguous(), near.contiguous()
+
+
+def _window(size: Sequence[int], rng: np.random.Generator) -> tuple[int, int, int, int]:
+    """Top, left, height, width of a random part of a picture, at least 96 pixels each way where it has them."""
+    share, stretch = math.sqrt(rng.uniform(0.35, 1.0)), math.exp(rng.uniform(-0.15, 0.15))
+    height, width = (
+        min(whole, max(96, int(whole * min(1.0, part))))
+        for whole, part in zip(size, (share * stretch, share / stretch), strict=True)
+    )
+    return int(rng.integers(0, size[0] - height + 1)), int(rng.integers(0, size[1] - width + 1)), height, width

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -39,6 +40,7 @@ from vsearch.training.parts import (
 
 VALIDATION_SHARE = 12  # one source group in so many is held out
 FORMAT = 1
+CPU = torch.device("cpu")
 _HEADER_ALLOWANCE = 1024  # bytes of a source's row in a header, and its share of what surrounds it
 
 
@@ -83,12 +85,19 @@ class PackedFrames:
         path = folder / "frames.bin"
         if not _is_unpacked(path, index):
             _unpack(folder, index, progress or SilentProgress())
-        self._bytes = np.memmap(path, np.uint8, "r")
+        self._bytes = np.memmap(path, np.uint8, "c")  # never written; torch warns of arrays that cannot be
+        self._on: dict[torch.device, Tensor] = {}
 
     def frames(self, entry: PackedEntry) -> NDArray[np.uint8]:
         """All frames of one source: (T, 3, H, W) uint8, a view of the file."""
         size = int(np.prod(entry.shape))
         return self._bytes[entry.offset : entry.offset + size].reshape(entry.shape)
+
+    def on(self, device: torch.device) -> Tensor:
+        """The frames of all sources one after the other, flat uint8: the file itself on a CPU, one copy elsewhere."""
+        if device not in self._on:
+            self._on[device] = torch.from_numpy(self._bytes[:-DIGEST_BYTES]).to(device)
+        return self._on[device]
 
     def select(self, *, held_out: bool, shorter_side: int) -> list[PackedEntry]:
         """The sources of one side of the split whose shorter side is at least so many pixels."""
@@ -259,15 +268,17 @@ def _mean(rows: list[dict[str, Any]]) -> PackedKind | None:
     return PackedKind(len(rows), rows[0]["quality"], round(float(np.mean([row["psnr_db"] for row in rows])), 2))
 
 
-def resize(crops: Sequence[NDArray[np.uint8]], side: int) -> Tensor:
+def resize(crops: Sequence[Tensor], side: int) -> Tensor:
     """Square crops (3, s, s) uint8 -> (n, 3, side, side) float in [-0.5, 0.5], by antialiased area-like filtering to
     whole grey levels.
     """
     if len({crop.shape for crop in crops}) > 1:
         return torch.cat([resize([crop], side) for crop in crops])
-    pixels = torch.from_numpy(np.stack(crops)).contiguous(memory_format=torch.channels_last)
+    pixels = torch.stack(list(crops)).contiguous(memory_format=torch.channels_last)
     if pixels.shape[-1] != side:
-        pixels = F.interpolate(pixels, size=(side, side), mode="bilinear", antialias=True, align_corners=False)
+        if pixels.device.type != "cpu":  # only there are bytes scaled as bytes
+            pixels = pixels.float()
+        pixels = F.interpolate(pixels, size=(side, side), mode="bilinear", antialias=True, align_corners=False).round()
     return pixels.float() / 255.0 - 0.5
 
 
@@ -275,7 +286,10 @@ class PairBatches:
     """Batches of frame pairs for the codec: a frame and the one that follows it, as the entropy model will see them.
 
     From videos: two frames `gap_s` apart (about one second, as the library samples), sometimes the very same frame.
-    From photographs: two crops a few pixels apart (a cheap camera motion), sometimes the same.
+    From photographs: two crops a few pixels apart (a cheap camera motion), sometimes the same. A share `contrast` of
+    the pairs is shown at another contrast and brightness.
+
+    On a GPU all frames are kept there, and the pairs are cut out there.
     """
 
     def __init__(
@@ -287,10 +301,12 @@ class PairBatches:
         photos: float,
         zoom: tuple[float, float] = (0.52, 1.0),
         held_out: bool = False,
+        contrast: float = 0.0,
+        device: torch.device = CPU,
     ) -> None:
-        self.side, self.batch, self.photo_share, self.zoom = side, batch, photos, zoom
+        self.side, self.batch, self.photo_share, self.zoom, self.contrast = side, batch, photos, zoom, contrast
         entries = packed.select(held_out=held_out, shorter_side=side + 8)
-        self._packed = packed
+        self._flat = packed.on(device)
         self._videos = [e for e in entries if e.fps > 0 and e.shape[0] > 1]
         self._photos = [e for e in entries if e.fps == 0]
         if not self._videos and not self._photos:
@@ -312,19 +328,35 @@ class PairBatches:
         for _ in range(self.batch):
             first, second = self._pair(rng, source)
             if rng.random() < 0.5:
-                first, second = first[:, :, ::-1], second[:, :, ::-1]
+                first, second = first.flip(2), second.flip(2)
             firsts.append(first)
             seconds.append(second)
-        return resize(firsts, self.side), resize(seconds, self.side)
+        pair = resize(firsts, self.side), resize(seconds, self.side)
+        return self._at_another_contrast(*pair, rng) if self.contrast else pair
 
-    def _pair(self, rng: np.random.Generator, source: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    def _at_another_contrast(self, first: Tensor, second: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+        """Some of the pairs with other contrast and brightness, in whole grey levels, alike in both frames."""
+        some = rng.random(self.batch) < self.contrast
+        gain = np.where(some, rng.uniform(0.6, 1.15, self.batch), 1.0)
+        shift = np.where(some, rng.uniform(-25, 25, self.batch), 0.0)
+        both = torch.from_numpy(np.stack([gain, shift]).astype(np.float32)).to(first.device)[:, :, None, None, None]
+        first, second = (
+            (((frames + 0.5) * 255 - 128) * both[0] + 128 + both[1]).round().clamp(0, 255) / 255 - 0.5
+            for frames in (first, second)
+        )
+        return first, second
+
+    def _frames(self, entry: PackedEntry) -> Tensor:
+        return self._flat[entry.offset : entry.offset + math.prod(entry.shape)].view(entry.shape)
+
+    def _pair(self, rng: np.random.Generator, source: int) -> tuple[Tensor, Tensor]:
         if not self._videos or (self._photos and rng.random() < self.photo_share):
-            frames = self._packed.frames(self._photos[rng.integers(len(self._photos))])
+            frames = self._frames(self._photos[rng.integers(len(self._photos))])
             i, j = 0, 0
             shift = rng.integers(-6, 7, 2) if rng.random() < 0.8 else np.zeros(2, np.int64)
         else:
             entry = self._videos[rng.choice(len(self._videos), p=self._weights)]
-            frames = self._packed.frames(entry)
+            frames = self._frames(entry)
             i = int(rng.integers(len(frames)))
             gap = max(1, round(entry.fps * rng.choice([0.0, 0.6, 1.0, 1.0, 1.0, 2.0])))
             j = i if rng.random() < 0.05 else min(i + gap, len(frames) - 1)

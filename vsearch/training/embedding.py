@@ -25,7 +25,7 @@ from vsearch.models.head import HeadNetwork, HeadShape
 from vsearch.models.layers import placed
 from vsearch.models.weights import ModelFiles
 from vsearch.progress import Progress
-from vsearch.training.augment import edited, plain
+from vsearch.training.augment import edited, plain, varied
 from vsearch.training.data import PackedEntry, PackedFrames
 from vsearch.training.loop import Objective, Values, prepare, run_loop, scheduled_rate
 from vsearch.training.losses import entropy_regulariser, info_nce
@@ -39,6 +39,9 @@ class HeadRecipe:
     """One training run of the head. codec: the folder of the codec whose latents it reads. start: the folder of a head
     to begin with, "" for none; it may have read fewer channels, the first ones of these. stored: whether library views
     are latents as a writer stores them (`stored.StoredLatents`, encoded at the start), not the nearest integers.
+    variety: whether pictures are changed into others first (`augment.varied`); what is stored cannot be.
+
+    Raises InputError for both of the two.
     """
 
     frames: str
@@ -61,6 +64,11 @@ class HeadRecipe:
     d: int = 128
     start: str = ""
     stored: bool = False
+    variety: bool = False
+
+    def __post_init__(self) -> None:
+        if self.stored and self.variety:
+            raise InputError("[embedding] stored frames are as they are: variety is for a training before that")
 
 
 Arrays = list[NDArray[np.float32]]  # latents (C, h, w) of pictures of different sizes
@@ -91,9 +99,12 @@ class Drawn:
 class FramePairs:
     """Draws pictures and their edited copies. A video may give two moments to a batch, seconds apart."""
 
-    def __init__(self, packed: PackedFrames, *, batch: int, photos: float, held_out: bool) -> None:
+    def __init__(
+        self, packed: PackedFrames, *, batch: int, photos: float, held_out: bool, variety: bool = False
+    ) -> None:
         entries = packed.select(held_out=held_out, shorter_side=100)
         self._packed, self._batch, self._photo_share, self._held_out = packed, batch, photos, held_out
+        self._variety = variety and not held_out
         self._videos = [e for e in entries if e.fps > 0]
         self._photos = [e for e in entries if e.fps == 0]
         if not self._videos or not self._photos:
@@ -159,7 +170,10 @@ class FramePairs:
         pairs = []
         for t in times:
             near = int(np.clip(t + rng.integers(-reach, reach + 1), 0, len(frames) - 1))
-            pairs.append(Moment(entry, t, _picture(frames[t]), _picture(frames[near])))
+            pair = _picture(frames[t]), _picture(frames[near])
+            if self._variety:
+                pair = varied(*pair, rng, crops=0.4 if entry.fps > 0 else 0.6)
+            pairs.append(Moment(entry, t, *pair))
         return pairs
 
 
@@ -178,7 +192,9 @@ class LatentPairs:
         self._stored = None if stored is None else StoredLatents(stored)
         self._codec: Any = load_codec(Path(recipe.codec))
         self._pairs = {
-            held_out: FramePairs(packed, batch=recipe.batch, photos=recipe.photos, held_out=held_out)
+            held_out: FramePairs(
+                packed, batch=recipe.batch, photos=recipe.photos, held_out=held_out, variety=recipe.variety
+            )
             for held_out in (False, True)
         }
 

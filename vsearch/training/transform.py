@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from vsearch.errors import InputError
@@ -54,7 +55,8 @@ class TransformRecipe:
     codec that it starts from; first_lambda: what that was trained with; new_channels: what it gets more; context_width,
     predicted: see `DyadicShape`. A second codec that is trained further brings all of these itself but the lambdas;
     widen: the channels of a group that it gets more. structure: the share of 1 - SSIM in the distortion
-    (`losses.distortion`).
+    (`losses.distortion`). usual: the rates are drawn evenly between the first anchor (0) and this one (3 is the last),
+    but for 15 in 100 that lie above it. contrast: see `data.PairBatches`.
 
     Raises InputError for another number of rates than levels are made for.
     """
@@ -75,6 +77,8 @@ class TransformRecipe:
     lambdas: tuple[float, ...] = (0.0004, 0.00137, 0.00468, 0.016)
     intra_weight: float = 0.3
     structure: float = 0.0
+    usual: float = float(ANCHORS - 1)
+    contrast: float = 0.0
     learning_rate: float = 6e-4
     warmup_steps: int = 200
     average: float = 0.999
@@ -90,6 +94,18 @@ class TransformRecipe:
             raise InputError(f"[dyadic] needs {ANCHORS} lambdas, the smallest first, not {list(self.lambdas)}")
         if self.widen < 0 or not 0 <= self.structure <= 1:
             raise InputError("[dyadic] widen cannot be negative, and structure is between 0 and 1")
+        if not 0 < self.usual <= ANCHORS - 1 or not 0 <= self.contrast <= 1:
+            raise InputError(f"[dyadic] usual is between 0 and {ANCHORS - 1}, contrast between 0 and 1")
+
+    def qualities(self, rng: np.random.Generator) -> NDArray[np.float32]:
+        """(batch,): a rate for every pair, on the scale of the anchors."""
+        last = ANCHORS - 1
+        if self.usual == last:
+            return rng.uniform(0, last, self.batch).astype(np.float32)
+        above = rng.random(self.batch) < 0.15
+        return np.where(
+            above, rng.uniform(self.usual, last, self.batch), rng.uniform(0, self.usual, self.batch)
+        ).astype(np.float32)
 
 
 class StandIn(nn.Module):
@@ -256,7 +272,14 @@ def train(
     device = prepare(recipe)
     batches, held_out = (
         PairBatches(
-            packed, side=recipe.side, batch=recipe.batch, photos=recipe.photos, zoom=recipe.zoom, held_out=held_out
+            packed,
+            side=recipe.side,
+            batch=recipe.batch,
+            photos=recipe.photos,
+            zoom=recipe.zoom,
+            held_out=held_out,
+            contrast=0.0 if held_out else recipe.contrast,
+            device=device,
         )
         for held_out in (False, True)
     )
@@ -277,14 +300,10 @@ def train(
 def _objective(
     recipe: TransformRecipe, batches: PairBatches, held_out: PairBatches, device: torch.device
 ) -> Objective[TransformNetworks]:
-    last = len(recipe.lambdas) - 1
-
     def batch(networks: TransformNetworks, step: int) -> Values:
         first, second = batches.draw(np.random.default_rng([recipe.seed, step]))
-        quality = np.random.default_rng([recipe.seed + 1, step]).uniform(0, last, len(first)).astype(np.float32)
-        loss = transform_loss(
-            networks, first.to(device), second.to(device), torch.from_numpy(quality).to(device), recipe, noise=True
-        )
+        quality = torch.from_numpy(recipe.qualities(np.random.default_rng([recipe.seed + 1, step]))).to(device)
+        loss = transform_loss(networks, first, second, quality, recipe, noise=True)
         return loss.total, loss.intra_bpp, loss.inter_bpp, psnr_of(loss.mse)
 
     return Objective(
@@ -317,7 +336,7 @@ def grown(recipe: TransformRecipe, batches: PairBatches) -> TransformNetworks:
     shape = shape_after(shape_of_first(first.decode), recipe)
     networks = TransformNetworks(DyadicNetworks(shape), StandIn(shape))
     rng = np.random.default_rng(recipe.seed)
-    pixels = torch.cat([batches.draw(rng)[0] for _ in range(40)])
+    pixels = torch.cat([batches.draw(rng)[0].cpu() for _ in range(40)])
     start_from_first(networks.codec, first, pixels, recipe)
     return networks
 
@@ -346,7 +365,7 @@ def taken_over(start: ModelFiles, recipe: TransformRecipe, batches: PairBatches 
         if batches is None:
             raise ValueError("new channels are fitted to batches")
         rng = np.random.default_rng(recipe.seed)
-        pixels = torch.cat([batches.draw(rng)[0] for _ in range(40)])
+        pixels = torch.cat([batches.draw(rng)[0].cpu() for _ in range(40)])
         add_channels(codec, shape.channels, pixels, len(recipe.lambdas) - 1.0)
         expect_channels(codec, shape.channels, pixels[:96])
     return TransformNetworks(codec, OwnPrediction(codec.prediction))
@@ -361,6 +380,6 @@ def validate(
         for number in range(6):
             first, second = batches.draw(np.random.default_rng([77, number]))
             quality = torch.full((len(first),), float(anchor), device=device)
-            loss = transform_loss(networks, first.to(device), second.to(device), quality, recipe, noise=False)
+            loss = transform_loss(networks, first, second, quality, recipe, noise=False)
             rows.append(torch.stack([loss.total, loss.intra_bpp, loss.inter_bpp, psnr_of(loss.mse)]))
     return tuple(torch.stack(rows).mean(0).tolist())
