@@ -43,7 +43,8 @@ class AlignSettings:
 
     min_rate, max_rate: speeds that are tried, video seconds a query second. reversed_play: whether the query may run
     backwards, at the same speeds. votes: video frames that each query frame votes for. position_s: width of a vote.
-    proposals, refined: lines that are looked at, and that are fitted fully.
+    proposals, refined: lines that are looked at, and that are fitted fully; rival_share: the latter only if they look
+    at least so good, as a share of the best (a tenth worse before the fit is hardly ever better after it).
     least_rate_gain, rate_evidence: mean similarity that another speed than 1 must win, and by how many standard errors.
     least_other_s, least_other_share: seconds, and share of the match, below which an end of the query is never cut off.
     least_contrast: nothing is cut off when match and background differ by less. elsewhere_share: of that difference, by
@@ -58,6 +59,7 @@ class AlignSettings:
     votes: int = 8
     proposals: int = 6
     refined: int = 2
+    rival_share: float = 0.9
     least_rate_gain: float = 0.003
     rate_evidence: float = 2.0
     position_s: float = 0.5
@@ -359,7 +361,9 @@ def _promising(pair: _Pair, lines: list[_Line], background: float) -> list[tuple
             values, shares = _profiles(window, rates, positions, line.middle_s, pair.weights, background)
             looked.append((float(((values - background) * shares).sum(axis=1).max()), window, line))
     looked.sort(key=lambda entry: -entry[0])
-    return [(window, line) for _, window, line in looked[: pair.settings.refined]]
+    best = looked[0][0] if looked else 0.0
+    least = best - (1 - pair.settings.rival_share) * abs(best)
+    return [(window, line) for fit, window, line in looked[: pair.settings.refined] if fit >= least]
 
 
 # Refining lines
