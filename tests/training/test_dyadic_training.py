@@ -21,14 +21,22 @@ from tests.training.packs import write_pack
 from tests.videos import scene_frames
 from vsearch.errors import InputError
 from vsearch.models.dyadic import DyadicCodec, shape_of
-from vsearch.models.dyadic_layers import DyadicNetworks
+from vsearch.models.dyadic_layers import LEVELS, DyadicNetworks
 from vsearch.models.motion import PREDICTION_STEPS
 from vsearch.models.weights import ModelFiles
 from vsearch.training import train_codec, transform
 from vsearch.training.codec import CodecRecipe
 from vsearch.training.codec import train as train_first
 from vsearch.training.data import PackedFrames
-from vsearch.training.dyadic import FURTHER, PredictionRecipe, level_weights, networks_state
+from vsearch.training.dyadic import (
+    BLACK_MARGIN,
+    FURTHER,
+    LEAST_STEPS,
+    PredictionRecipe,
+    level_weights,
+    networks_state,
+    place_black,
+)
 from vsearch.training.embedding import HeadRecipe
 from vsearch.training.export import export_codec
 from vsearch.training.finetune import read_gain
@@ -156,13 +164,36 @@ FURTHER_RECIPE = TransformRecipe(frames="", steps=1)
 def test_a_model_folder_gives_back_the_networks_that_it_was_made_of(tmp_path: Path) -> None:
     small_dyadic(tmp_path)
     files = ModelFiles.read(tmp_path)
-    wanted, found = small_networks().state_dict(), networks_state(files)
+    networks = small_networks()
+    wanted, found = networks.state_dict(), networks_state(files)
     assert wanted.keys() == found.keys()
+    placed = place_black(networks, networks.gains.up.at.exp(), networks.gains.down.at.exp())
+    wanted |= {f"gains.{name}.at": gain.log() for name, gain in zip(("up", "down"), placed, strict=True)}
     assert all(torch.allclose(found[name], value, atol=1e-6) for name, value in wanted.items())
     networks = taken_over(files, FURTHER_RECIPE)
     assert isinstance(networks.codec, DyadicNetworks)
     assert networks.codec.shape == shape_of(files.decode)
     assert not any(p.requires_grad for p in networks.codec.prediction.parameters())
+
+
+def test_black_rounds_to_a_little_darker_than_black_at_every_level() -> None:
+    networks = small_networks()
+    with torch.no_grad():
+        networks.encoder.linear.weight.zero_()
+        networks.encoder.linear.weight[2] = 0.02  # brightness, black at about -7.7
+        networks.encoder.branch[-1].weight.zero_()
+    up = torch.linspace(0.3, 6.0, LEVELS)[:, None].expand(-1, SMALL.channels)
+    placed_up, placed_down = place_black(networks, up, 1 / up)
+    black = networks.encoder(torch.full((1, 3, 80, 80), -0.5))[0, 2, 2, 2].item()
+    steps = -black * placed_up[:, 2]
+    fine = -black * up[:, 2] >= LEAST_STEPS
+    assert 30 < int(fine.sum()) < LEVELS
+    assert float((steps.round() - steps - BLACK_MARGIN)[fine].abs().max()) < 1e-4
+    assert float((placed_up * placed_down - 1).abs().max()) < 1e-5
+    assert float((placed_up[:, 2] / up[:, 2] - 1).abs().max()) < 0.15
+    others = [channel for channel in range(SMALL.channels) if channel != 2]
+    assert torch.equal(placed_up[:, others], up[:, others])
+    assert torch.equal(placed_up[~fine], up[~fine])
 
 
 def test_polishing_brings_the_decoder_nearer_and_changes_no_byte(tmp_path: Path) -> None:

@@ -36,6 +36,8 @@ from vsearch.training.tables import counted_pair, laplace_pair
 
 logger = logging.getLogger(__name__)
 
+BLACK_MARGIN = 0.35  # of a rounding step
+LEAST_STEPS = 4.0  # from zero to black: gains are not changed by much
 YCBCR = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312))
 
 
@@ -101,6 +103,27 @@ def error_costs(networks: DyadicNetworks, frames: NDArray[np.uint8], lambdas: Se
 
 
 @torch.no_grad()
+def place_black(networks: DyadicNetworks, up: Tensor, down: Tensor) -> tuple[Tensor, Tensor]:
+    """Gains (levels, C) that let black round to a little darker than black at every level.
+
+    The steps of brightness are several grey levels wide. Where black's latent lay half-way between two, black pictures
+    came out as 3 of 255, which structure (SSIM) counts as badly wrong; what is darker than black is clamped to it. The
+    channel that brightness moves most gets gains that put black `BLACK_MARGIN` before an integer.
+    """
+    side = 5 * BLOCK
+    pixels = torch.stack([torch.full((3, side, side), value) for value in (-0.5, 0.0)])
+    black, grey = networks.encoder(pixels)[:, :, 2, 2]
+    channel = int((black - grey).abs().argmax())
+    steps = (black[channel] - grey[channel]).sign() * black[channel] * up[:, channel]
+    wanted = (steps + BLACK_MARGIN).round() - BLACK_MARGIN
+    change = torch.where(steps >= LEAST_STEPS, wanted / steps.clamp_min(LEAST_STEPS), torch.ones_like(steps))
+    up, down = up.clone(), down.clone()
+    up[:, channel] *= change
+    down[:, channel] /= change
+    return up, down
+
+
+@torch.no_grad()
 def export_dyadic(
     networks: DyadicNetworks,
     folder: Path,
@@ -118,15 +141,15 @@ def export_dyadic(
     """
     shape = networks.shape
     at_levels = anchor_weights(torch.arange(LEVELS) / LEVELS_AN_ANCHOR, shape.anchors)
-    gained = networks.gains(at_levels)
+    up, down = place_black(networks, *(gain[:, :, 0, 0] for gain in networks.gains(at_levels)))
     narrow, wide = tables or laplace_pair()
     tensors: dict[str, Any] = {
         name: value for name, value in networks.state_dict().items() if not name.startswith(("gains.", "prediction."))
     }
     tensors |= {f"prediction.{k}": v for k, v in prediction_tensors(networks.prediction, at_levels).items()}
     tensors |= {
-        "levels.up": gained[0][:, :, 0, 0],
-        "levels.down": gained[1][:, :, 0, 0],
+        "levels.up": up,
+        "levels.down": down,
         "levels.distortion": costs,
         "maps.synthesis": maps[0],
         "maps.analysis": maps[1],
