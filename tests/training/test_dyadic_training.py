@@ -201,6 +201,8 @@ def test_polishing_brings_the_decoder_nearer_and_changes_no_byte(tmp_path: Path)
     frames = np.stack(list(scene_frames(2, 4, (64, 64))))
     pictures: list[list[Picture]] = written(codec, [(frames, 10), (frames, 40), (frames[:, :, :48], 20)])
     assert [len(alike) for alike in pictures] == [8, 4]
+    for picture in pictures[0]:  # trained on just what a library's pictures are decoded from
+        np.testing.assert_array_equal(picture.down, ModelFiles.read(tmp_path).numpy()["levels.down"][picture.level])
     fixed = {k: v.clone() for k, v in networks.state_dict().items() if not k.startswith("decoder.")}
     networks.requires_grad_(False)
     examples = draw(pictures, 8, np.random.default_rng(0))

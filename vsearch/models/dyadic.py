@@ -166,6 +166,10 @@ class DyadicCodec:
         """(C,): what latents are multiplied by before they are rounded."""
         return np.asarray(self._tensors["levels.up"][level], np.float32)
 
+    def down(self, level: int) -> NDArray[np.float32]:
+        """(C,): what integers are multiplied by, to be on one scale at all levels."""
+        return np.asarray(self._tensors["levels.down"][level], np.float32)
+
     @property
     def _prefix(self) -> bytes:
         return bytes.fromhex(self.model_id[:8])
@@ -175,7 +179,7 @@ class DyadicCodec:
         self._check(latents)
         t, _, h, w = latents.values.shape
         out = np.empty((t, 3, h * BLOCK, w * BLOCK), np.uint8)
-        down = torch.from_numpy(self._tensors["levels.down"][latents.level]).to(self._device)[:, None, None]
+        down = torch.from_numpy(self.down(latents.level)).to(self._device)[:, None, None]
         weights = self.level_weights(latents.level)
         with torch.inference_mode(), self._precision():
             for start in range(0, t, BATCH):
@@ -204,8 +208,7 @@ class DyadicCodec:
 
     def scaled(self, latents: Latents) -> NDArray[np.float32]:
         """Latents (T, C, h, w) of whatever level on one scale, as the decoder and heads see them."""
-        down = self._tensors["levels.down"][latents.level]
-        return np.asarray(latents.values * down[:, None, None], np.float32)
+        return np.asarray(latents.values * self.down(latents.level)[:, None, None], np.float32)
 
     def _check(self, latents: Latents) -> None:
         if latents.model_id != self.model_id or latents.values.shape[1] != self.shape.channels:

@@ -251,8 +251,16 @@ def _best_segment(pair: _Pair) -> Segment | None:
         return _segment_in_picture(pair)
     strongest, background = _strongest(pair)
     lines = _proposals(pair, strongest, background)
-    found = [_grown(window, line, strongest, background) for window, line in _promising(pair, lines, background)]
-    return max((segment for segment in found if segment is not None), key=lambda segment: segment.score, default=None)
+    found: list[Segment] = []
+    least = -np.inf
+    for fit, window, line in _promising(pair, lines, background):
+        if found and fit < least:
+            break
+        segment = _grown(window, line, strongest, background)
+        if segment is not None:
+            found.append(segment)
+            least = max(least, fit - (1 - pair.settings.rival_share) * abs(fit))
+    return max(found, key=lambda segment: segment.score, default=None)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -350,8 +358,8 @@ def _peaks(table: Floats, rates: Floats, *, lowest: float, cell: float, middle: 
     return lines
 
 
-def _promising(pair: _Pair, lines: list[_Line], background: float) -> list[tuple[_Window, _Line]]:
-    """The lines that fit best after a first look around each, with the similarities that they need."""
+def _promising(pair: _Pair, lines: list[_Line], background: float) -> list[tuple[float, _Window, _Line]]:
+    """The lines that fit best after a first look around each, best first: how well, and the similarities they need."""
     looked = []
     for line in lines:
         window = _Window.around(pair, line)
@@ -361,9 +369,7 @@ def _promising(pair: _Pair, lines: list[_Line], background: float) -> list[tuple
             values, shares = _profiles(window, rates, positions, line.middle_s, pair.weights, background)
             looked.append((float(((values - background) * shares).sum(axis=1).max()), window, line))
     looked.sort(key=lambda entry: -entry[0])
-    best = looked[0][0] if looked else 0.0
-    least = best - (1 - pair.settings.rival_share) * abs(best)
-    return [(window, line) for fit, window, line in looked[: pair.settings.refined] if fit >= least]
+    return looked[: pair.settings.refined]
 
 
 # Refining lines

@@ -11,6 +11,7 @@ import hashlib
 import json
 import math
 import time
+import warnings
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,7 +86,7 @@ class PackedFrames:
         path = folder / "frames.bin"
         if not _is_unpacked(path, index):
             _unpack(folder, index, progress or SilentProgress())
-        self._bytes = np.memmap(path, np.uint8, "c")  # never written; torch warns of arrays that cannot be
+        self._bytes = np.memmap(path, np.uint8, "r")
         self._on: dict[torch.device, Tensor] = {}
 
     def frames(self, entry: PackedEntry) -> NDArray[np.uint8]:
@@ -96,7 +97,9 @@ class PackedFrames:
     def on(self, device: torch.device) -> Tensor:
         """The frames of all sources one after the other, flat uint8: the file itself on a CPU, one copy elsewhere."""
         if device not in self._on:
-            self._on[device] = torch.from_numpy(self._bytes[:-DIGEST_BYTES]).to(device)
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "The given NumPy array is not writable")  # nobody writes to it
+                self._on[device] = torch.from_numpy(self._bytes[:-DIGEST_BYTES]).to(device)
         return self._on[device]
 
     def select(self, *, held_out: bool, shorter_side: int) -> list[PackedEntry]:

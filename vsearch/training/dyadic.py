@@ -141,7 +141,9 @@ def export_dyadic(
     """
     shape = networks.shape
     at_levels = anchor_weights(torch.arange(LEVELS) / LEVELS_AN_ANCHOR, shape.anchors)
-    up, down = place_black(networks, *(gain[:, :, 0, 0] for gain in networks.gains(at_levels)))
+    as_trained = [gain[:, :, 0, 0] for gain in networks.gains(at_levels)]
+    up, down = place_black(networks, *as_trained)
+    costs = costs * (down / as_trained[1]).square().numpy()  # of steps as wide as they are now
     narrow, wide = tables or laplace_pair()
     tensors: dict[str, Any] = {
         name: value for name, value in networks.state_dict().items() if not name.startswith(("gains.", "prediction."))

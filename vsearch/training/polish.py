@@ -29,9 +29,12 @@ Batch = tuple[Tensor, Tensor, Tensor]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Picture:
-    """One frame as it was and as it was written. values: (C, h, w) int16; frame: (3, H, W) uint8."""
+    """One frame as it was and as it was written. values: (C, h, w) int16; down: (C,) what the codec multiplies them by
+    before it decodes them; frame: (3, H, W) uint8.
+    """
 
     values: NDArray[np.int16]
+    down: NDArray[np.float32]
     frame: NDArray[np.uint8]
     level: int
 
@@ -40,19 +43,19 @@ def written(codec: DyadicCodec, chunks: Iterable[tuple[NDArray[np.uint8], int]])
     """Pictures of chunks (frames, level), those of one size together."""
     sizes: dict[tuple[int, ...], list[Picture]] = {}
     for frames, level in chunks:
-        values = codec.encode(frames, level=level).values
-        pictures = [Picture(v, f, level) for v, f in zip(values, frames, strict=True)]
+        values, down = codec.encode(frames, level=level).values, codec.down(level)
+        pictures = [Picture(v, down, f, level) for v, f in zip(values, frames, strict=True)]
         sizes.setdefault(frames.shape[2:], []).extend(pictures)
     return list(sizes.values())
 
 
 def draw(pictures: Sequence[Sequence[Picture]], batch: int, rng: np.random.Generator) -> Batch:
-    """Latents, pixels and levels of a random batch of one size."""
+    """Latents as the decoder sees them, pixels and levels of a random batch of one size."""
     counts = np.array([len(alike) for alike in pictures], np.float64)
     alike = pictures[int(rng.choice(len(pictures), p=counts / counts.sum()))]
     taken = [alike[i] for i in rng.integers(len(alike), size=batch)]
     return (
-        torch.from_numpy(np.stack([p.values for p in taken])).float(),
+        torch.from_numpy(np.stack([p.values * p.down[:, None, None] for p in taken])),
         as_pixels(np.stack([p.frame for p in taken])),
         torch.tensor([p.level for p in taken]),
     )
@@ -60,12 +63,10 @@ def draw(pictures: Sequence[Sequence[Picture]], batch: int, rng: np.random.Gener
 
 def decoder_loss(networks: DyadicNetworks, batch: Batch, lambdas: Sequence[float], *, structure: float = 0.0) -> Tensor:
     """Distortion times the square root of each rate's lambda, so that every rate pulls about as hard."""
-    values, pixels, level = batch
+    latents, pixels, level = batch
     weights = anchor_weights(level.float() / LEVELS_AN_ANCHOR, networks.shape.anchors)
     rate_lambda = torch.exp(weights @ torch.tensor(lambdas).log())
-    with torch.no_grad():
-        down = networks.gains(weights)[1]
-    shown = networks.decoder((values * down).contiguous(memory_format=torch.channels_last), weights)
+    shown = networks.decoder(latents.contiguous(memory_format=torch.channels_last), weights)
     weighed, _ = distortion(shown, pixels, structure=structure)
     loss: Tensor = (weighed * rate_lambda.sqrt()).mean() * LOSS_SCALE
     return loss
