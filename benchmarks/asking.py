@@ -39,7 +39,7 @@ def thresholds(head: Path | None) -> list[Threshold]:
     calibration = Calibration.read(card)
     if calibration is None:
         return [Threshold(DEFAULT, "similarity", float(card.get("floor", 0.0)))]
-    return [Threshold(name, "score", calibration.thresholds[name]) for name in ("similar", "duplicate")]
+    return [Threshold(name, "score", calibration.least_looked(name)) for name in ("similar", "duplicate")]
 
 
 def ask(

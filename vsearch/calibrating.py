@@ -1,15 +1,18 @@
 """Fitting a head's calibration: what the search says of generated queries whose answer is known.
 
 Edited excerpts of the videos that the head's training held out are asked of a gallery of all packed videos, views of
-the query included. The best segment in the query's own group shows the same material, the best one in another scene
-does not; what an edit shows beside or around the excerpt counts neither way. `vsearch.search.calibration` has the model
-that is fitted.
+the query included. The best segment in the query's own group shows the same material; the best one in another scene
+does not, nor does the best one elsewhere in the query's own video, where that looks different: other footage of one
+camera is what is taken for a copy most easily. What an edit shows beside or around the excerpt counts neither way. The
+likeliest segments by vectors alone are then looked at, as a search would, and what their pictures say is fitted on top.
+The models that are fitted are in `vsearch.search.calibration`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,18 +24,33 @@ from vsearch.models import load_codec, load_head
 from vsearch.models.base import EmbeddingHead, LatentCodec
 from vsearch.models.weights import ModelFiles, write_card
 from vsearch.progress import Progress, SilentProgress
-from vsearch.records import EmbeddingBlock
+from vsearch.records import EmbeddingBlock, Latents, Segment
 from vsearch.search.align import AlignSettings
-from vsearch.search.calibration import FEATURES, Background, Calibration, features, fitted
+from vsearch.search.calibration import (
+    FEATURES,
+    LOOK_FEATURES,
+    Background,
+    Calibration,
+    Looks,
+    features,
+    fitted,
+    look_features,
+)
 from vsearch.search.engine import segments_of
 from vsearch.search.gallery import Track
+from vsearch.search.looking import Looker, Pictures, Shown
 from vsearch.search.queries.base import QueryFrames
-from vsearch.search.structure import structure_of
+from vsearch.search.structure import nearest, structure_of
 from vsearch.search.views import View, views
 from vsearch.training.data import PackedEntry, PackedFrames
 from vsearch.training.excerpts import Excerpt, edited_excerpts, library_frames, videos_of
 
+SamePicture = tuple[str, str]
+
 CANDIDATES = 6  # videos that are aligned with a view of a query, besides those of its own group
+APART_S = 3.0  # from an excerpt, what shows another moment
+DIFFERENT = 6.0  # root mean square, in grey levels, from which on it looks different
+LOOKS = 8  # videos whose pictures are compared with a query's
 TURNS = 4  # in which model and best segments settle
 FALSE_HITS = {"duplicate": 0.002, "similar": 0.025, "any": 1.0}  # share of strangers that reach each threshold
 
@@ -40,85 +58,178 @@ Rows = NDArray[np.float64]
 
 
 def calibrate(
-    head: Path, *, codec: Path, frames: Path, queries: int = 600, seed: int = 11, progress: Progress | None = None
+    head: Path,
+    *,
+    codec: Path,
+    frames: Path,
+    queries: int = 600,
+    seed: int = 11,
+    same: Collection[SamePicture] = (),
+    progress: Progress | None = None,
 ) -> Calibration:
     """Fit the calibration of the head in the folder `head` and write it into its card.
 
     codec: the folder of the codec whose latents it reads. frames: the packed frames that it was trained with. queries,
-    seed: by default those of the shipped head. Raises
-    InputError when the head brings no background frames, or no video was held out.
+    seed: by default those of the shipped head. same: pairs of packed files that show the same material, though their
+    scenes say otherwise; they count neither way. Raises InputError when the head brings no background frames, or no
+    video was held out.
     """
-    pairs = generated_pairs(head, codec=codec, frames=frames, queries=queries, seed=seed, progress=progress)
-    calibration = calibration_of(pairs)
+    progress = progress or SilentProgress()
+    made = _Made(PackedFrames(frames, progress), queries, seed, {frozenset(pair) for pair in same})
+    gallery = _Gallery.of(made.packed, load_codec(codec), load_head(head))
+    pairs = generated_pairs(made, gallery, progress)
+    plain = calibration_of(pairs)
+    looks = looks_of(looked_pairs(made, gallery, pairs, plain, progress))
+    calibration = replace(plain, looks=looks)
     files = ModelFiles.read(head)
     write_card(files, search={**files.search, "calibration": {**calibration.as_json(), "queries": queries}})
     return calibration
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class _Made:
+    """The queries that are made up: the same ones each time."""
+
+    packed: PackedFrames
+    queries: int
+    seed: int
+    same: Collection[frozenset[str]] = ()
+
+    def excerpts(self) -> Iterator[Excerpt]:
+        return edited_excerpts(self.packed, self.queries, np.random.default_rng(self.seed))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pair:
+    """A segment of a generated query in a video of the gallery, both by their numbers. row: (f,) float64, what it is
+    judged by; same: whether the video is of the query's own group; elsewhere: whether it is another moment of it.
+    """
+
+    query: int
+    video: int
+    segment: Segment
+    row: NDArray[np.float64]
+    same: bool
+    elsewhere: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Pairs:
-    """Segments of generated queries in videos. rows: (n, f) float64, `features`; same: (n,) bool, whether a segment is
-    in the query's own group; queries: (n,) int64, of which query it is.
+    """Segments of generated queries in videos, as `Pair` has them. rows: (n, f) float64; same, elsewhere: (n,) bool;
+    queries: (n,) int64.
     """
 
     rows: Rows
     same: NDArray[np.bool_]
     queries: NDArray[np.int64]
+    elsewhere: NDArray[np.bool_]
+    each: Sequence[Pair] = ()
+
+    @staticmethod
+    def of(pairs: Sequence[Pair]) -> Pairs:
+        return Pairs(
+            each=pairs,
+            rows=np.array([pair.row for pair in pairs]),
+            same=np.array([pair.same for pair in pairs], bool),
+            queries=np.array([pair.query for pair in pairs], np.int64),
+            elsewhere=np.array([pair.elsewhere for pair in pairs], bool),
+        )
 
     def best(self, scores: NDArray[np.float64]) -> NDArray[np.int64]:
-        """Which have the highest of these scores (n,) of their query, among those that show the same and among those
-        that do not: what a search would put first."""
-        order = np.lexsort((-scores, self.same, self.queries))
-        first = (np.diff(self.queries[order], prepend=-1) != 0) | (
-            np.diff(self.same[order].astype(int), prepend=-1) != 0
-        )
+        """Which have the highest of these scores (n,) of their query, of each kind: what a search would put first."""
+        kind = self.same + 2 * self.elsewhere
+        order = np.lexsort((-scores, kind, self.queries))
+        first = (np.diff(self.queries[order], prepend=-1) != 0) | (np.diff(kind[order], prepend=-1) != 0)
         return np.asarray(order[first])
+
+    def fit(self, scores: NDArray[np.float64]) -> tuple[NDArray[np.float64], Mapping[str, float]]:
+        """Weights of the logistic model of the best segments of every query, and the probabilities that so many
+        strangers reach as `FALSE_HITS` allows. Which are best is the model's own answer, so both are found in turns.
+        scores: (n,), what is taken for best at first.
+        """
+        for _ in range(TURNS):
+            best = self.best(scores)
+            weights = fitted(self.rows[best], self.same[best])
+            scores = 1 / (1 + np.exp(-np.clip(self.rows @ weights, -50, 50)))
+        best = self.best(scores)
+        strangers = np.zeros(len(np.unique(self.queries)))  # most queries resemble nothing
+        reached = np.sort(scores[best][~self.same[best] & ~self.elsewhere[best]])[::-1]
+        strangers[: len(reached)] = reached
+        return weights, {
+            name: 0.0 if share == 1 else round(float(np.quantile(strangers, 1 - share)), 3)
+            for name, share in FALSE_HITS.items()
+        }
 
 
 def calibration_of(pairs: Pairs) -> Calibration:
-    """The model of the best segments of every query, and the probabilities that so many strangers reach as `FALSE_HITS`
-    allows. Which are best is the model's own answer, so both are found in turns.
-    """
-    scores = pairs.rows[:, FEATURES.index("similarity")] * np.exp(pairs.rows[:, FEATURES.index("support")])
-    for _ in range(TURNS):
-        best = pairs.best(scores)
-        weights = fitted(pairs.rows[best], pairs.same[best])
-        scores = 1 / (1 + np.exp(-np.clip(pairs.rows @ weights, -50, 50)))
-    best = pairs.best(scores)
-    strangers = scores[best][~pairs.same[best]]
-    thresholds = {
-        name: 0.0 if share == 1 else round(float(np.quantile(strangers, 1 - share)), 3)
-        for name, share in FALSE_HITS.items()
-    }
+    """What vectors alone say."""
+    similar = pairs.rows[:, FEATURES.index("similarity")] * np.exp(pairs.rows[:, FEATURES.index("support")])
+    weights, thresholds = pairs.fit(similar)
     return Calibration(tuple(weights.tolist()), thresholds)
 
 
-def generated_pairs(
-    head: Path, *, codec: Path, frames: Path, queries: int, seed: int, progress: Progress | None = None
-) -> Pairs:
+def looks_of(pairs: Pairs) -> Looks:
+    """What pictures say besides."""
+    weights, thresholds = pairs.fit(pairs.rows[:, LOOK_FEATURES.index("odds")])
+    return Looks(tuple(weights.tolist()), thresholds)
+
+
+def generated_pairs(made: _Made, gallery: _Gallery, progress: Progress) -> Pairs:
     """The best segment of each query, in each of its views, and each video that resembles it or is of its group.
 
     Raises as `calibrate` does.
     """
-    reader, progress = load_head(head), progress or SilentProgress()
-    if reader.background is None:
-        raise InputError(f"{head}: the head brings no background frames: train it with this version")
-    background = Background(reader.background, np.zeros(len(reader.background), np.int64))
-    packed, writer = PackedFrames(frames, progress), load_codec(codec)
-    gallery = _Gallery.of(packed, writer, reader)
-    found: list[tuple[Rows, bool, int]] = []
-    progress.start("calibrating", total_files=queries)
-    for number, excerpt in enumerate(edited_excerpts(packed, queries, np.random.default_rng(seed))):
-        for query in _queries(excerpt, writer, reader):
+    vectors = gallery.head.background
+    if vectors is None:
+        raise InputError("the head brings no background frames: train it with this version")
+    background = Background(vectors, np.zeros(len(vectors), np.int64))
+    found: list[Pair] = []
+    progress.start("calibrating", total_files=made.queries)
+    for number, excerpt in enumerate(made.excerpts()):
+        rest = gallery.besides(excerpt)
+        for query in _queries(excerpt, gallery.codec, gallery.head):
             level = background.level(query.vectors, query.weights)
-            for own, track in gallery.candidates(query, excerpt):
+            asked = [(own, False, track) for own, track in gallery.candidates(query, excerpt, made.same)]
+            asked += [] if rest is None else [(False, True, rest)]
+            for own, elsewhere, track in asked:
                 for segment in segments_of(query, track, max_segments=1, settings=AlignSettings()):
-                    structure = structure_of(query, track, segment)
-                    found.append((features(segment, level, structure, view=bool(query.view)), own, number))
+                    if not elsewhere or gallery.looks_different(excerpt, segment):
+                        row = features(segment, level, structure_of(query, track, segment), view=bool(query.view))
+                        found.append(Pair(number, track.video_id, segment, row, own, elsewhere))
         progress.advance(files=1)
     progress.finish()
-    rows, same, numbers = zip(*found, strict=True)
-    return Pairs(np.array(rows), np.array(same, bool), np.array(numbers, np.int64))
+    return Pairs.of(found)
+
+
+def looked_pairs(made: _Made, gallery: _Gallery, pairs: Pairs, plain: Calibration, progress: Progress) -> Pairs:
+    """Those that a search would look at, with what their pictures say."""
+    likely = likely_pairs(pairs, plain)
+    found: list[Pair] = []
+    progress.start("comparing pictures", total_files=made.queries)
+    for number, excerpt in enumerate(made.excerpts()):
+        shown = Shown(excerpt.times_s, partial(np.take, excerpt.frames, axis=0))
+        looker = Looker(shown, gallery.pictures, Looks((0.0,) * len(LOOK_FEATURES), {}))
+        for pair in likely.get(number, ()):
+            rest = gallery.besides(excerpt) if pair.elsewhere else None
+            seen = looker.seen(rest or gallery.tracks[pair.video], pair.segment)
+            if seen is not None:
+                found.append(replace(pair, row=look_features(pair.segment, *seen)))
+        progress.advance(files=1)
+    progress.finish()
+    return Pairs.of(found)
+
+
+def likely_pairs(pairs: Pairs, plain: Calibration) -> Mapping[int, Sequence[Pair]]:
+    """By query those that vectors alone make likeliest, one a video, at most `LOOKS`, with that probability for a
+    score."""
+    scores = 1 / (1 + np.exp(-np.clip(pairs.rows @ np.array(plain.weights), -50, 50)))
+    likely: dict[int, dict[tuple[int, bool], Pair]] = {}
+    for i in np.argsort(-scores, kind="stable").tolist():
+        pair, of_query = pairs.each[i], likely.setdefault(pairs.each[i].query, {})
+        place = pair.video, pair.elsewhere
+        if len(of_query) < LOOKS and place not in of_query:
+            of_query[place] = replace(pair, segment=replace(pair.segment, score=float(scores[i])))
+    return {query: list(of_query.values()) for query, of_query in likely.items()}
 
 
 def _queries(excerpt: Excerpt, codec: LatentCodec, head: EmbeddingHead) -> Iterator[QueryFrames]:
@@ -133,11 +244,14 @@ def _queries(excerpt: Excerpt, codec: LatentCodec, head: EmbeddingHead) -> Itera
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Gallery:
-    """All packed videos as a library keeps them. vectors: (n, d), of all tracks one after the other, which begin at
-    firsts.
+    """All packed videos as a library keeps them. latents: of each; vectors: (n, d), of all tracks one after the other,
+    which begin at firsts.
     """
 
+    codec: LatentCodec
+    head: EmbeddingHead
     entries: list[PackedEntry]
+    latents: list[Latents]
     tracks: list[Track]
     vectors: NDArray[np.float32]
     firsts: NDArray[np.int64]
@@ -145,13 +259,38 @@ class _Gallery:
     @classmethod
     def of(cls, packed: PackedFrames, codec: LatentCodec, head: EmbeddingHead) -> _Gallery:
         entries = videos_of(packed)
-        tracks = [_track(number, packed, entry, codec, head) for number, entry in enumerate(entries)]
+        kept = [_kept(number, packed, entry, codec, head) for number, entry in enumerate(entries)]
+        latents, tracks = [one for one, _ in kept], [track for _, track in kept]
         firsts = np.cumsum([0, *(len(track.vectors) for track in tracks[:-1])])
-        return cls(entries, tracks, np.concatenate([track.vectors for track in tracks]), firsts)
+        vectors = np.concatenate([track.vectors for track in tracks])
+        return cls(codec, head, entries, latents, tracks, vectors, firsts)
 
-    def candidates(self, query: QueryFrames, of: Excerpt) -> Iterator[tuple[bool, Track]]:
+    def pictures(self, number: int) -> Pictures:
+        """Those of a video, as a library would show them."""
+        latents = self.latents[number]
+        return lambda rows: self.codec.decode(replace(latents, values=latents.values[rows]))
+
+    def besides(self, of: Excerpt) -> Track | None:
+        """The video that an excerpt is of, without that moment; None where nothing else of it is kept."""
+        number = self.entries.index(of.entry)
+        times = self.tracks[number].times_s
+        away = (times < of.source_s.min() - APART_S) | (times > of.source_s.max() + APART_S)
+        return self.tracks[number].only(away) if away.any() else None
+
+    def looks_different(self, of: Excerpt, segment: Segment) -> bool:
+        """Whether what a segment of that video shows is not what the excerpt shows, before it was edited."""
+        number = self.entries.index(of.entry)
+        times, pictures = self.tracks[number].times_s, self.pictures(number)
+        here, there = (nearest(times, np.unique(side)) for side in (of.source_s, segment.video_times(of.times_s)))
+        n = min(len(here), len(there))
+        shown = pictures(np.concatenate([here[:n], there[:n]])).astype(np.float32)
+        return bool(np.sqrt(np.square(shown[:n] - shown[n:]).mean()) >= DIFFERENT)
+
+    def candidates(
+        self, query: QueryFrames, of: Excerpt, same: Collection[frozenset[str]] = ()
+    ) -> Iterator[tuple[bool, Track]]:
         """The videos that most resemble a query, and those of the group that it is of: whether it is such a one, and
-        the track. Lookalikes of the same scene are left out, and what the edit shows besides.
+        the track. Lookalikes of the same scene are left out, what the edit shows besides, and what shows the `same`.
         """
         nearest = np.maximum.reduceat(query.vectors @ self.vectors.T, self.firsts, axis=1).mean(axis=0)
         others = 0
@@ -159,14 +298,22 @@ class _Gallery:
             entry = self.entries[number]
             if entry.group == of.entry.group:
                 yield True, self.tracks[number]
-            elif entry.scene not in (of.entry.scene, of.beside.scene) and others < CANDIDATES:
+            elif (
+                others < CANDIDATES
+                and entry.scene not in (of.entry.scene, of.beside.scene)
+                and frozenset((entry.file, of.entry.file)) not in same
+            ):
                 others += 1
                 yield False, self.tracks[number]
 
 
-def _track(number: int, packed: PackedFrames, entry: PackedEntry, codec: LatentCodec, head: EmbeddingHead) -> Track:
+def _kept(
+    number: int, packed: PackedFrames, entry: PackedEntry, codec: LatentCodec, head: EmbeddingHead
+) -> tuple[Latents, Track]:
+    """What a library keeps of a video."""
     pictures, times = library_frames(packed, entry)
-    values, scale = quantise(head.embed(codec.encode(pictures)))
+    latents = codec.encode(pictures)
+    values, scale = quantise(head.embed(latents))
     vectors = EmbeddingBlock(head.model_id, 0, values, scale, np.zeros(len(values), bool)).unit_vectors()
     duration = entry.shape[0] / entry.fps
-    return Track(number, np.arange(len(times)), vectors, times, np.append(times[1:], duration), duration)
+    return latents, Track(number, np.arange(len(times)), vectors, times, np.append(times[1:], duration), duration)

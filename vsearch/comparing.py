@@ -55,12 +55,15 @@ def compare(store: Store, shelf: ModelShelf, *, threshold: str | float | None, l
     recurring, and makes no duplicates (0: nothing is). Raises InputError for values that mean nothing and for an empty
     library.
     """
+    from vsearch.latents import StoredPictures
     from vsearch.search.duplicates import find_duplicates, groups_of
     from vsearch.search.recurring import materials
 
     gallery, bar = _asked(store, shelf, threshold, least_videos)
     apart = store.not_same()
-    found = find_duplicates(gallery, bar, recurring=least_videos or None, apart=apart)
+    found = find_duplicates(
+        gallery, bar, recurring=least_videos or None, apart=apart, pictures=StoredPictures(store, shelf).of
+    )
     return Comparison(
         compared=found.videos,
         threshold=bar.threshold,
@@ -104,9 +107,11 @@ def _asked(store: Store, shelf: ModelShelf, threshold: str | float | None, least
     if calibration is None or background is None:
         if isinstance(threshold, str):
             raise InputError(f"the library's head is not calibrated, so nothing is known to be {threshold!r}")
-        return gallery, Bar(floor, DUPLICATE if threshold is None else threshold)
-    least = calibration.least("duplicate" if threshold is None else threshold)
-    return gallery, Bar(floor, least, calibration, background)
+        least = DUPLICATE if threshold is None else threshold
+        return gallery, Bar(floor, least, least)
+    asked = "duplicate" if threshold is None else threshold
+    least, looked = calibration.least(asked), calibration.least_looked(asked)
+    return gallery, Bar(floor, least, looked, calibration, background)
 
 
 def _group(store: Store, members: Sequence[int], pairs: tuple[SharedPair, ...]) -> DuplicateGroup:

@@ -46,7 +46,7 @@ from vsearch.indexer.plan import STILL
 from vsearch.models import load_codec, load_head, read_model_id, shipped_codec, shipped_head, shipped_head_for
 from vsearch.models.shelf import ModelShelf
 from vsearch.progress import Progress, SilentProgress
-from vsearch.records import CodedChunk, display_path, seconds
+from vsearch.records import display_path, seconds
 from vsearch.render.exports import check_export, write_export
 from vsearch.render.timelines import Finds, Source, source_of
 from vsearch.request import RECURRING_VIDEOS, SearchRequest
@@ -502,12 +502,12 @@ class Library:
 
     def _footage(self, video_id: int) -> Footage:
         """A stored video as it can be drawn, if it has pictures. Raises LatentError without the model they need."""
-        from vsearch.render.frames import Footage, chunk_source
+        from vsearch.latents import stored_latents
+        from vsearch.render.frames import Footage
 
         store = self._reading()
         record, timeline = store.video(video_id), store.timeline(video_id)
-        first = store.chunks(video_id, 0, 1)
-        codec = self._shelf.codec(first[0].model_id) if first else None
+        codec, latents = stored_latents(store, self._shelf, video_id) or (None, None)
         return Footage(
             name=record.paths[0].display if record.paths else f"v{video_id}",
             frame_pts=timeline.pts,
@@ -516,7 +516,7 @@ class Library:
             time_base=timeline.time_base,
             display_aspect=record.info.display_aspect,
             codec=codec,
-            latents=chunk_source(lambda numbers: _chunks_with(store, video_id, numbers), codec) if codec else None,
+            latents=latents,
             still=record.info.still,
             quality=record.settings.quality,
             clips=tuple(clip.clip for clip in store.clips(video_id)),
@@ -775,18 +775,6 @@ def _clip_excerpt(clip: ClipRecord, footage: Footage) -> Excerpt:
         seconds(pts, footage.start_pts, footage.time_base) for pts in (clip.clip.start_pts, clip.clip.end_pts)
     )
     return Excerpt(footage, first, stop, f"c{clip.id}")
-
-
-def _chunks_with(store: Store, video_id: int, numbers: NDArray[np.int64]) -> Iterator[CodedChunk]:
-    """The chunks that hold these frames (ascending), each once, read one at a time."""
-    position = 0
-    while position < len(numbers):
-        number = int(numbers[position])
-        (chunk,) = store.chunks(video_id, number, number + 1) or (None,)
-        if chunk is None:
-            return
-        yield chunk
-        position = int(np.searchsorted(numbers, chunk.first_frame + chunk.n_frames))
 
 
 def _absolute(path: PathLike) -> bytes:

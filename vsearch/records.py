@@ -317,6 +317,8 @@ class Segment:
 
     rate: video seconds a query second; negative where the query plays backwards. matched_frames: of the query.
     query_coverage, video_coverage: the share of all that was asked with, and of the whole video, that the ranges are.
+    own: what of a probability counts in the score, less than 1 where next to nothing but recurring material matched.
+    details: of the pictures of both sides, how many are alike and in the same places (None: nobody looked).
     """
 
     query_start_s: float
@@ -329,6 +331,8 @@ class Segment:
     matched_frames: int
     query_coverage: float
     video_coverage: float
+    own: float = 1.0
+    details: int | None = None
 
     def video_times(self, query_times_s: NDArray[np.float64]) -> NDArray[np.float64]:
         """When the video shows what the query shows at these times."""
@@ -351,8 +355,8 @@ class Hit:
     are None.
 
     `video` is the display form of the absolute path; `video_b64` its bytes where that form is not exact. `example`: of
-    several examples that were asked with, the one whose times the query times are. `others`: further hits in the same
-    video, clip or shot, best first, when hits are grouped by it.
+    several examples that were asked with, the one whose times the query times are. `details`: see `Segment`.
+    `others`: further hits in the same video, clip or shot, best first, when hits are grouped by it.
     """
 
     rank: int
@@ -372,6 +376,7 @@ class Hit:
     video_coverage: float
     score_kind: str = "uncalibrated"
     view: str = ""
+    details: int | None = None
     video_b64: str | None = None
     example: str | None = None
     others: tuple[Hit, ...] = ()

@@ -24,10 +24,11 @@ from vsearch.errors import InputError, LatentError, MediaError, VsearchError
 from vsearch.indexer.candidates import A_PICTURE
 from vsearch.indexer.scan import scan
 from vsearch.models.shelf import ModelShelf
-from vsearch.records import FRAME_NUMBER_BITS, Clip, Hit, display_path, path_b64
+from vsearch.records import FRAME_NUMBER_BITS, Clip, Hit, Segment, display_path, path_b64
 from vsearch.request import HITS, RECURRING_VIDEOS, Examples, SearchRequest, VideoFilter
 
 if TYPE_CHECKING:
+    from vsearch.latents import StoredPictures
     from vsearch.media.isolated import DecodeProcess
     from vsearch.models.base import EmbeddingHead, LatentCodec
     from vsearch.render.frames import Footage
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from vsearch.search.engine import SearchSettings
     from vsearch.search.explaining import Comparison
     from vsearch.search.gallery import Gallery
+    from vsearch.search.looking import Looker, Shown
     from vsearch.search.queries.base import QueryFrames
     from vsearch.search.queries.stored import StoredName
     from vsearch.search.rank import Match
@@ -46,15 +48,24 @@ _log = logging.getLogger(__name__)
 
 Query = Path | str | Examples
 
+LOOKS = 8  # matches of a query whose pictures are compared, at most
+LOOKS_AT_ALL = 64  # where all above a score are asked for
+WORTH_A_LOOK = 0.01  # the probability from which on pictures may change the answer
+WORTH_ANOTHER = 0.1  # the same once one match is beyond doubt
 SURELY_ABOVE = 0.1  # by so much above the floor of a head that was not calibrated nothing is doubtful
 NEVER_RIGHT_BELOW = 0.3  # a similarity that no calibration makes probable
 
 
 class Least(NamedTuple):
-    """What hits have at least."""
+    """What hits have at least. looked: the score of those whose pictures were compared."""
 
     similarity: float
     score: float
+    looked: float
+
+    def of(self, segment: Segment) -> float:
+        """The score that a segment has at least."""
+        return self.score if segment.details is None else self.looked
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,49 +281,92 @@ class SearchSession:
         from vsearch.search.engine import CANDIDATES, CANDIDATES_A_HIT
         from vsearch.search.rank import rank
 
-        hits = self._request.hits
+        hits, looker = self._request.hits, self._looker(question)
         candidates = None if hits is None else max(CANDIDATES, CANDIDATES_A_HIT * hits)
 
-        def seen(frames: QueryFrames) -> list[Match]:
-            return self._seen(frames, k=k, per_video=per_video, allowed=self._allowed, candidates=candidates)
+        def looked(matches: list[Match]) -> list[Match]:
+            best = rank(matches, k=None, min_similarity=self._least.similarity, per_video=per_video)
+            return best if looker is None else self._looked(best, looker)
 
-        matches = seen(question.frames)
-        if not self._request.views or self._is_plain(matches):
-            return matches
-        for frames in seen_otherwise(question, codec=self._codec, head=self._head):
-            matches += seen(frames)
-        return rank(
-            matches,
-            k=k,
-            min_similarity=self._least.similarity,
-            min_score=self._least.score,
-            per_video=per_video,
-        )
+        def seen(frames: QueryFrames) -> list[Match]:
+            return self._seen(frames, per_video=per_video, allowed=self._allowed, candidates=candidates)
+
+        matches = looked(seen(question.frames))
+        if self._request.views and not self._is_plain(matches):
+            for frames in seen_otherwise(question, codec=self._codec, head=self._head):
+                matches += seen(frames)
+            matches = looked(matches)
+        good = [match for match in matches if match.segment.score >= self._least.of(match.segment)]
+        return rank(good, k=k, min_similarity=self._least.similarity, per_video=per_video)
+
+    def _looked(self, matches: Sequence[Match], looker: Looker) -> list[Match]:
+        """The matches, best first as vectors have them; of the likeliest the pictures are compared as well."""
+        most = LOOKS_AT_ALL if self._request.hits is None else LOOKS
+        likely = [match for match in matches if match.segment.score >= WORTH_A_LOOK][:most]
+        new = {match.video_id for match in likely if match.segment.details is None}
+        tracks = {track.video_id: track for track in self._gallery.tracks(sorted(new))}
+        seen: dict[Match, Match] = {}
+        worth = WORTH_A_LOOK
+        for match in likely:
+            if match.segment.details is None and match.segment.score >= worth and match.video_id in tracks:
+                seen[match] = replace(match, segment=looker.at(tracks[match.video_id], match.segment))
+            if self._is_plain([seen.get(match, match)]):
+                worth = WORTH_ANOTHER
+        return [seen.get(match, match) for match in matches]
+
+    def _looker(self, question: Question) -> Looker | None:
+        """Who compares a query's pictures with stored ones; None where nobody measured what they say."""
+        if self._judge is None or self._calibration is None or self._calibration.looks is None:
+            return None
+        from vsearch.search.looking import Looker
+
+        shown = self._shown(question)
+        return None if shown is None else Looker(shown, self._pictures.of, self._calibration.looks)
+
+    def _shown(self, question: Question) -> Shown | None:
+        """The pictures of a query; None for a stored one of which no pictures are kept."""
+        from vsearch.search.looking import Shown
+
+        if question.pictures is not None:
+            frames, rows = question.pictures.frames, question.pictures.rows
+            return Shown(question.frames.times_s[rows], lambda some: frames[some])
+        stored = None if question.video_id is None else self._pictures.of(question.video_id)
+        if stored is None or question.numbers is None:
+            return None
+        numbers = question.numbers
+        return Shown(question.frames.times_s, lambda some: stored(numbers[some]))
+
+    @cached_property
+    def _pictures(self) -> StoredPictures:
+        from vsearch.latents import StoredPictures
+
+        return StoredPictures(self._store, self._shelf, device=self._request.device)
 
     def _find_at(self, question: Question, frames: NDArray[np.int64]) -> list[Match]:
         """Every match of a query, as it is, among these frames (n,), ascending."""
-        return self._seen(question.frames, k=None, per_video=None, allowed=frames, candidates=None)
+        matches = self._seen(question.frames, per_video=None, allowed=frames, candidates=None)
+        looker = self._looker(question)
+        found = matches if looker is None else self._looked(matches, looker)
+        return [match for match in found if match.segment.score >= self._least.of(match.segment)]
 
     def _seen(
         self,
         frames: QueryFrames,
         *,
-        k: int | None,
         per_video: int | None,
         allowed: NDArray[np.int64] | None,
         candidates: int | None,
     ) -> list[Match]:
-        """The matches of one view of a query."""
+        """All matches of one view of a query, of the videos that are looked at, as vectors have them."""
         from vsearch.search.engine import find
 
         return find(
             frames,
             self._gallery,
             self._index,
-            k=k,
+            k=None,
             per_video=per_video,
             min_similarity=self._least.similarity if per_video is not None else self._least_of_many,
-            min_score=self._least.score,
             allowed=allowed,
             judge=self._judge,
             settings=replace(self._settings, candidates=candidates),
@@ -325,12 +379,14 @@ class SearchSession:
         from vsearch.search.explaining import compare
 
         track = next(self._gallery.tracks([video_id]), None)
+        looker = self._looker(question)
         comparison = partial(
             compare,
             track=track,
             least_similarity=self._least.similarity,
-            least_score=self._least.score,
+            least_score=self._least.of,
             judge=self._judge,
+            look=None if looker is None else looker.at,
             max_segments=self._request.hits or HITS,
             settings=self._settings.align,
         )
@@ -362,9 +418,14 @@ class SearchSession:
 
     def _is_plain(self, matches: Sequence[Match]) -> bool:
         """Whether the query as it is found its material beyond doubt, so that no view of it has to be tried."""
-        best = max((match.segment.score for match in matches), default=0.0)
-        sure = self._calibration.least("duplicate") if self._calibration else self._floor + SURELY_ABOVE
-        return best >= sure
+        return any(match.segment.score >= self._sure.of(match.segment) for match in matches)
+
+    @cached_property
+    def _sure(self) -> Least:
+        """From where on a match is beyond doubt."""
+        if self._calibration is None:
+            return Least(0.0, *[self._floor + SURELY_ABOVE] * 2)
+        return Least(0.0, self._calibration.least("duplicate"), self._calibration.least_looked("duplicate"))
 
     @cached_property
     def _calibration(self) -> Calibration | None:
@@ -394,10 +455,11 @@ class SearchSession:
                     f"the library's head is not calibrated, so nothing is known to be {threshold!r}: "
                     "use --min-similarity, or bring the head of this version with `vsearch reembed`"
                 )
-            return Least(self._floor if similarity is None else similarity, threshold or 0.0)
+            return Least(self._floor if similarity is None else similarity, *[threshold or 0.0] * 2)
         if threshold is None:
             threshold = "similar" if similarity is None else 0.0
-        return Least(NEVER_RIGHT_BELOW if similarity is None else similarity, self._calibration.least(threshold))
+        least = self._calibration.least(threshold), self._calibration.least_looked(threshold)
+        return Least(NEVER_RIGHT_BELOW if similarity is None else similarity, *least)
 
     @cached_property
     def _allowed(self) -> NDArray[np.int64] | None:
@@ -416,8 +478,9 @@ class SearchSession:
 
     def footage(self, name: str, question: Question) -> Footage | None:
         """A query file's frames as they can be drawn; None for a stored query."""
+        from vsearch.latents import latents_at_hand
         from vsearch.media.sampling import framing
-        from vsearch.render.frames import Footage, latents_at_hand
+        from vsearch.render.frames import Footage
 
         reading = question.reading
         if reading is None:
@@ -473,6 +536,7 @@ class SearchSession:
                     score=float(segment.score),
                     score_kind=self._score_kind,
                     view=match.view,
+                    details=segment.details,
                     rate=float(segment.rate),
                     query_coverage=segment.query_coverage,
                     video_coverage=segment.video_coverage,

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsearch.errors import LatentError
+from vsearch.latents import chunk_source
 from vsearch.records import CHUNK_FRAMES, CodedChunk, Latents
-from vsearch.render.frames import Footage, chunk_source
+from vsearch.render.frames import Footage
 
 CODEC_ID = 60_000
 MODEL_ID = "0" * 64

@@ -10,16 +10,9 @@ import pytest
 
 from tests.render.footage import PixelCodec, footage_of, moving_picture
 from vsearch.errors import InputError, LatentError
+from vsearch.latents import chunk_source, latent_source
 from vsearch.records import CodedChunk
-from vsearch.render.frames import (
-    Footage,
-    chunk_source,
-    decode_pictures,
-    display_image,
-    display_size,
-    latent_source,
-    pick_frames,
-)
+from vsearch.render.frames import Footage, decode_pictures, display_image, display_size, pick_frames
 
 
 def footage_at(*pts: int, time_base: Fraction = Fraction(1, 1000)) -> Footage:

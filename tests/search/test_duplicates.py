@@ -137,8 +137,15 @@ def test_scores_are_probabilities_where_the_head_is_calibrated(tmp_path: Path) -
     with library(tmp_path, [FILM, disturbed(FILM), OTHER]) as store:
         gallery = Gallery(store, HEAD)
         (plain,) = find_duplicates(gallery, BAR, recurring=None).pairs
-        (pair,) = find_duplicates(gallery, Bar(0.6, 0.9, CALIBRATION, background), recurring=None).pairs
-        assert find_duplicates(gallery, Bar(0.6, 1.0, CALIBRATION, background), recurring=None).pairs == ()
+        (pair,) = find_duplicates(
+            gallery, Bar(0.6, 0.9, calibration=CALIBRATION, background=background), recurring=None
+        ).pairs
+        assert (
+            find_duplicates(
+                gallery, Bar(0.6, 1.0, calibration=CALIBRATION, background=background), recurring=None
+            ).pairs
+            == ()
+        )
         query = Side.of(next(gallery.tracks([1])), None, DuplicateSettings()).query
     level = Background(background, np.zeros(500, np.int64)).level(query.vectors, query.weights)
     (segment,) = [
@@ -233,8 +240,8 @@ def test_which_video_comes_first_changes_nothing(seed: int, first_s: int, second
     course = world(60, seed=seed)
     a, b = (side(number, part(course, start, start + length)) for number, start, length in
             ((1, 3, first_s), (2, 10, second_s)))  # fmt: skip
-    one = shared(a, b, threshold=BAR.threshold, settings=DuplicateSettings())
-    other = shared(b, a, threshold=BAR.threshold, settings=DuplicateSettings())
+    one = shared(a, b, BAR, settings=DuplicateSettings())
+    other = shared(b, a, BAR, settings=DuplicateSettings())
     assert (one is None) == (other is None)
     if one is not None and other is not None:
         assert (one.coverage_a, one.coverage_b) == (other.coverage_b, other.coverage_a)

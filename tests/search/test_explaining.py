@@ -144,12 +144,14 @@ def test_a_calibrated_head_matches_by_probability_and_says_so() -> None:
     calibration = Calibration((-6.0, 12.0, *[0.0] * 7), {"duplicate": 0.9, "similar": 0.5, "any": 0.0})
     judge = Judge(calibration, Background(world(1, seed=5), np.zeros(WORLD_FPS, np.int64)))
     query, video = excerpt(COURSE, 20, 28), track(COURSE)
-    found = compare(replace(query, view="mirrored"), video, least_similarity=0.3, least_score=0.5, judge=judge)
+    found = compare(
+        replace(query, view="mirrored"), video, least_similarity=0.3, least_score=lambda _: 0.5, judge=judge
+    )
     assert found.matches
     assert found.segments[0].score == pytest.approx(1 / (1 + np.exp(6 - 12 * found.segments[0].similarity)), abs=1e-4)
     assert in_words(found)[0].endswith(f"probability {found.segments[0].score:.1%}, threshold 50.0%")
     assert "seen otherwise: the query is mirrored" in in_words(found)
     assert figures(found)["score_kind"] == "probability"
-    strict = compare(query, video, least_similarity=0.3, least_score=0.9999, judge=judge)
+    strict = compare(query, video, least_similarity=0.3, least_score=lambda _: 0.9999, judge=judge)
     assert strict.reason == "below-threshold"
     assert in_words(strict)[0].startswith("does not match: below the threshold: at best ")

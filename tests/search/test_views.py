@@ -19,8 +19,9 @@ def scene(seed: int, n: int = 12, size: tuple[int, int] = SIZE) -> np.ndarray:
 
 
 def pasted(top: int, left: int, height: int, width: int) -> np.ndarray:
-    """A moving picture with another one in it."""
+    """A moving picture with another one in it, which moves the other way, so that only its sides stand still."""
     outer, inner = scene(1) // 2, scene(2, size=(height, width)) // 2 + 127
+    inner = np.stack([np.roll(frame, 5 * i, axis=1) for i, frame in enumerate(inner)])
     outer[:, :, top : top + height, left : left + width] = inner
     return outer
 

@@ -68,7 +68,7 @@ def test_the_thresholds_are_what_so_many_strangers_reach_at_their_best() -> None
     rows = np.zeros((6000, len(FEATURES)))
     rows[:, 0] = 1
     rows[:, FEATURES.index("similarity")] = np.where(same, 0.7, 0.4) + rng.normal(0, 0.1, 6000)
-    found = calibration_of(Pairs(rows, same, queries))
+    found = calibration_of(Pairs(rows, same, queries, np.zeros(len(same), bool)))
     chances = 1 / (1 + np.exp(-rows @ np.array(found.weights)))
     best = np.where(same, -1, chances).reshape(1000, 6).max(axis=1)
     assert (best >= found.thresholds["similar"]).mean() == pytest.approx(0.025, abs=0.004)

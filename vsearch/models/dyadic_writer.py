@@ -65,8 +65,8 @@ HOLD_BITS = 18.0  # a block that changed by less than this is worth is held
 MAP_BITS = 4.0  # what it costs, about, that a block is not predicted as its neighbours are
 # What errors weigh against the training's balance, by how many rounds are still to come: frames of early rounds hand
 # theirs on to those that are predicted from them. Chosen on held-out training videos.
-ROUND_WEIGHTS = (1.7, 2.6, 3.8, 5.2, 6.6, 7.8, 7.8)
-ALONE_WEIGHT = 2.8  # of a frame that is a chunk by itself: about what frames of a chunk have on average
+ROUND_WEIGHTS = (1.56, 2.4, 3.5, 4.8, 6.1, 7.2, 7.2)
+ALONE_WEIGHT = 2.6  # of a frame that is a chunk by itself: about what frames of a chunk have on average
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -6,8 +6,8 @@ Whatever is drawn comes out of `decode_pictures`, which softens it where that is
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice
 from statistics import fmean
@@ -17,19 +17,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from vsearch.config import AS_STORED, Look
-from vsearch.errors import InputError, LatentError
+from vsearch.errors import InputError
+from vsearch.latents import LatentSource
 from vsearch.models.base import LatentCodec
-from vsearch.records import Clip, CodedChunk, Latents, seconds
+from vsearch.records import Clip, seconds
 from vsearch.render.marks import notice
 from vsearch.render.softening import soften
-
-CHUNKS_AT_ONCE = 8  # unpacking side by side is faster; 256 frames' latents are about 4 MB
-
-LatentSource = Callable[[NDArray[np.int64]], Iterator[Latents]]
-"""Called with ascending frame numbers; yields their latents in that order, in batches of any length."""
-
-ChunkLoader = Callable[[NDArray[np.int64]], Iterable[CodedChunk]]
-"""Called with ascending frame numbers; gives the chunks that hold them, ascending, each once."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -100,61 +93,6 @@ class Picture:
     image: Image.Image
 
 
-def latents_at_hand(groups: Sequence[Latents]) -> LatentSource:
-    """Latents of frames 0, 1, 2 and so on that are in memory, in groups one after the other."""
-    firsts = np.cumsum([0, *map(len, groups)])
-
-    def latents(numbers: NDArray[np.int64]) -> Iterator[Latents]:
-        for first, stop, group in zip(firsts, firsts[1:], groups, strict=False):
-            wanted = numbers[(numbers >= first) & (numbers < stop)] - first
-            if len(wanted):
-                yield _rows(group, wanted)
-
-    return latents
-
-
-def chunk_source(load_chunks: ChunkLoader, codec: LatentCodec) -> LatentSource:
-    """Latents out of coded chunks. The source raises LatentError when a frame is in none of the chunks.
-
-    It keeps the last chunk that it unpacked: neighbouring clips of one video often share it.
-    """
-    kept: dict[int, Latents] = {}
-
-    def unpack(some: Sequence[CodedChunk]) -> list[Latents]:
-        missing = [chunk for chunk in some if chunk.first_frame not in kept]
-        fresh = dict(zip((c.first_frame for c in missing), codec.unpack_many([c.data for c in missing]), strict=True))
-        unpacked = [kept[c.first_frame] if c.first_frame in kept else fresh[c.first_frame] for c in some]
-        kept.clear()
-        kept[some[-1].first_frame] = unpacked[-1]
-        return unpacked
-
-    def latents(numbers: NDArray[np.int64]) -> Iterator[Latents]:
-        chunks = iter(load_chunks(numbers))
-        found = 0
-        while some := list(islice(chunks, CHUNKS_AT_ONCE)):
-            for chunk, unpacked in zip(some, unpack(some), strict=True):
-                last = chunk.first_frame + chunk.n_frames
-                wanted = numbers[(numbers >= chunk.first_frame) & (numbers < last)] - chunk.first_frame
-                if len(unpacked) != chunk.n_frames:
-                    raise LatentError(f"a chunk holds {len(unpacked)} frames where {chunk.n_frames} were recorded")
-                found += len(wanted)
-                yield _rows(unpacked, wanted)
-        if found != len(numbers):
-            raise LatentError(f"{len(numbers) - found} of {len(numbers)} frames have no stored pictures")
-
-    return latents
-
-
-def latent_source(latents: Latents) -> LatentSource:
-    """Latents that are in memory already: frame i is row i."""
-
-    def rows(numbers: NDArray[np.int64]) -> Iterator[Latents]:
-        for first in range(0, len(numbers), 32):
-            yield _rows(latents, numbers[first : first + 32])
-
-    return rows
-
-
 def pick_frames(
     footage: Footage,
     *,
@@ -223,10 +161,6 @@ def display_size(height: int, width: int, display_aspect: Fraction) -> tuple[int
     if display_aspect >= 1:
         return width, max(1, round(width / display_aspect))
     return max(1, round(height * display_aspect)), height
-
-
-def _rows(latents: Latents, rows: NDArray[np.int64]) -> Latents:
-    return replace(latents, values=latents.values[rows])
 
 
 def _thin(footage: Footage, numbers: NDArray[np.int64], start: int, every_s: float) -> NDArray[np.int64]:

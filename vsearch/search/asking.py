@@ -45,8 +45,8 @@ class Pictures:
 @dataclass(frozen=True, slots=True, eq=False)
 class Question:
     """A query that was read. `latents`: of its frames, in groups, for pictures in a report; empty for a stored query.
-    `pictures`: its frames, to be looked at otherwise; None for a stored query. `video_id`, `origin_pts`: of a stored
-    query the video, and from when its times count.
+    `pictures`: its frames, to be looked at otherwise; None for a stored query. `video_id`, `numbers`,
+    `origin_pts`: of a stored query the video, which (m,) of its sampled frames these are, and from when it counts time.
     """
 
     frames: QueryFrames
@@ -54,6 +54,7 @@ class Question:
     latents: tuple[Latents, ...] = ()
     pictures: Pictures | None = None
     video_id: int | None = None
+    numbers: NDArray[np.int64] | None = None
     origin_pts: int | None = None
 
 
@@ -138,6 +139,7 @@ def ask_stored(
             still=False,
         ),
         video_id=timeline.video_id,
+        numbers=np.flatnonzero(wanted),
         origin_pts=timeline.start_pts,
     )
 
@@ -161,6 +163,7 @@ def ask_frame(
             still=True,
         ),
         video_id=timeline.video_id,
+        numbers=np.array([nearest], np.int64),
         origin_pts=int(timeline.pts[nearest]),
     )
 

@@ -8,10 +8,10 @@ level, the support of a segment and its structure (`structure`) into a probabili
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,12 +23,18 @@ from vsearch.search.gallery import Gallery, Track
 from vsearch.search.queries.base import QueryFrames
 from vsearch.search.structure import Structure, query_rows, structure_of
 
+if TYPE_CHECKING:
+    from vsearch.search.details import Likeness, Motion
+
 SAMPLED_ABOVE = 5000  # frames of a library from which on its own are background as well
 LEAST_VARIETY = 0.01  # below, footage stands still, however still
 OWN_S = 1.0  # of a match, besides what recurs, that make it worth all of its probability
 NEIGHBOURS = 8  # background frames that tell the level of a query frame
 FEATURES = ("constant", "similarity", "level", "seconds", "support", "variety", "agreement", "motion", "view")
 ALWAYS = 5  # of the features, which every calibration weighs; earlier ones knew no others
+LOOK_FEATURES = ("constant", "odds", "alike", "found", "asked", "moving", "moves")
+MOST_ODDS = 12.0  # (the logarithm of) that a probability is taken for
+MOVES = 3.0  # grey levels by which a picture changes that moves
 
 Floats = NDArray[np.float64]
 
@@ -74,11 +80,29 @@ class Background:
 
 
 @dataclass(frozen=True, slots=True)
-class Calibration:
-    """weights: of `FEATURES`, in this order. thresholds: from which probability on a hit is called what they say."""
+class Looks:
+    """What pictures say beyond vectors. weights: of `LOOK_FEATURES`, in this order. thresholds: from which probability
+    on a hit whose pictures were looked at is called what they say.
+    """
 
     weights: tuple[float, ...]
     thresholds: Mapping[str, float]
+
+    def judged(self, segment: Segment, alike: Likeness, motion: Motion) -> Segment:
+        """The segment with the probability after its pictures were compared in place of the one before."""
+        probable = _probability(float(look_features(segment, alike, motion) @ np.array(self.weights)))
+        return replace(segment, score=probable * segment.own, details=alike.alike)
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """weights: of `FEATURES`, in this order. thresholds: from which probability on a hit is called what they say.
+    looks: the same after pictures were compared (None: nobody measured what they say).
+    """
+
+    weights: tuple[float, ...]
+    thresholds: Mapping[str, float]
+    looks: Looks | None = None
 
     @classmethod
     def read(cls, search: Mapping[str, Any]) -> Calibration | None:
@@ -87,30 +111,33 @@ class Calibration:
         if stored is None:
             return None
         try:
-            known = {**dict.fromkeys(FEATURES[ALWAYS:], 0.0), **stored["weights"]}
-            weights = tuple(float(known[name]) for name in FEATURES)
-            thresholds = {name: float(stored["thresholds"][name]) for name in THRESHOLDS}
-        except (KeyError, TypeError, ValueError) as error:
+            known = {"weights": {**dict.fromkeys(FEATURES[ALWAYS:], 0.0), **stored["weights"]}}
+            looks = stored.get("looks")
+            return cls(
+                *_weights_and_thresholds({**stored, **known}, FEATURES),
+                None if looks is None else Looks(*_weights_and_thresholds(looks, LOOK_FEATURES)),
+            )
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise LatentError(f"the head's calibration is malformed: {error!r}") from error
-        if not all(0 <= value <= 1 for value in thresholds.values()) or not np.isfinite(weights).all():
-            raise LatentError("the head's calibration is malformed: weights or thresholds out of range")
-        return cls(weights, thresholds)
 
     def least(self, threshold: str | float) -> float:
         """The probability that is meant by one of `THRESHOLDS`, or by itself."""
         return self.thresholds[threshold] if isinstance(threshold, str) else threshold
 
+    def least_looked(self, threshold: str | float) -> float:
+        """The same of hits whose pictures were looked at."""
+        thresholds = self.thresholds if self.looks is None else self.looks.thresholds
+        return thresholds[threshold] if isinstance(threshold, str) else threshold
+
     def as_json(self) -> dict[str, Any]:
         """What `read` reads."""
-        return {
-            "weights": {name: round(value, 5) for name, value in zip(FEATURES, self.weights, strict=True)},
-            "thresholds": dict(self.thresholds),
-        }
+        looks = {} if self.looks is None else {"looks": _as_json(LOOK_FEATURES, self.looks)}
+        return {**_as_json(FEATURES, self), **looks}
 
     def calibrated(self, segment: Segment, level: float, structure: Structure, *, view: bool = False) -> Segment:
         """The segment with its probability in place of its score."""
         odds = float(features(segment, level, structure, view=view) @ np.array(self.weights))
-        return replace(segment, score=float(1 / (1 + np.exp(-np.clip(odds, -50, 50)))))
+        return replace(segment, score=_probability(odds))
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +166,8 @@ class Judge:
             there = level(track.video_id if track.video_id in sampled else 0)
             structure = structure_of(query, track, segment)
             probable = self.calibration.calibrated(segment, there, structure, view=bool(query.view))
-            return replace(probable, score=probable.score * own_share(query, segment))
+            own = own_share(query, segment)
+            return replace(probable, score=probable.score * own, own=own)
 
         return calibrated
 
@@ -172,6 +200,37 @@ def features(segment: Segment, level: float, structure: Structure, *, view: bool
     how_long = [np.log1p(seconds), np.log(np.clip(share, 0.05, 1.0))]
     own = [np.log(structure.variety + LEAST_VARIETY), structure.agreement, structure.motion]
     return np.array([1.0, segment.similarity, level, *how_long, *own, float(view)])
+
+
+def look_features(segment: Segment, alike: Likeness, motion: Motion) -> Floats:
+    """(7,) what the probability is told by once pictures were compared, as `LOOK_FEATURES` names them: 1, the log odds
+    from vectors alone, log(1 + details alike), log(1 + details) of the video's and of the query's pictures, whether
+    what changes agrees, and whether anything does.
+    """
+    chance = float(np.clip(segment.score / segment.own, 1e-9, 1 - 1e-9))
+    odds = float(np.clip(np.log(chance / (1 - chance)), -MOST_ODDS, MOST_ODDS))
+    counts = np.log1p([alike.alike, alike.found, alike.asked])
+    return np.array([1.0, odds, *counts, motion.agreement, float(motion.change > MOVES)])
+
+
+def _probability(odds: float) -> float:
+    return float(1 / (1 + np.exp(-np.clip(odds, -50, 50))))
+
+
+def _weights_and_thresholds(
+    stored: Mapping[str, Any], names: Sequence[str]
+) -> tuple[tuple[float, ...], Mapping[str, float]]:
+    """Raises KeyError, TypeError, ValueError for what is missing or means nothing."""
+    weights = tuple(float(stored["weights"][name]) for name in names)
+    thresholds = {name: float(stored["thresholds"][name]) for name in THRESHOLDS}
+    if not all(0 <= value <= 1 for value in thresholds.values()) or not np.isfinite(weights).all():
+        raise ValueError("weights or thresholds out of range")
+    return weights, thresholds
+
+
+def _as_json(names: Sequence[str], fit: Calibration | Looks) -> dict[str, Any]:
+    weights = {name: round(value, 5) for name, value in zip(names, fit.weights, strict=True)}
+    return {"weights": weights, "thresholds": dict(fit.thresholds)}
 
 
 def fitted(rows: Floats, same: NDArray[np.bool_], *, ridge: float = 1e-2, steps: int = 50) -> Floats:

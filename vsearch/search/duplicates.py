@@ -14,19 +14,22 @@ from numpy.typing import NDArray
 
 from vsearch.records import Segment
 from vsearch.search.align import AlignSettings, support_share
-from vsearch.search.calibration import Background, Calibration, Judge, uncalibrated
+from vsearch.search.calibration import Background, Calibration, Judge, Looks, uncalibrated
 from vsearch.search.components import Components
 from vsearch.search.engine import segments_of
 from vsearch.search.gallery import Gallery, Track
+from vsearch.search.looking import Looker, Pictures, Shown
 from vsearch.search.neighbours import Alike, FrameTable, JoinSettings, alike, frame_table
 from vsearch.search.queries.base import QueryFrames
 from vsearch.search.recurring import Recurring, recurring_frames, recurs_from
 
 Pair = tuple[int, int]  # video ids, ascending
+PicturesOf = Callable[[int], Pictures | None]  # of a video; None for one without
 
 WHOLE = 0.8  # share of a video's length from which on the whole of it counts as matched
 DUPLICATE = 0.6  # the score from which on a range counts with a head that was not calibrated (docs/search.md)
 TIMELINES_AT_ONCE = 4096
+WORTH_A_LOOK = 0.1  # the probability from which on the pictures of a range are compared
 LEAST_LEFT_S = 1.0  # of both videos, outside the first range that they share, before a second one is looked for
 USED_TWICE = 0.2  # share of a range that may lie in a better one of the same video
 
@@ -123,12 +126,13 @@ class Duplicates:
 @dataclass(frozen=True, slots=True, eq=False)
 class Bar:
     """What counts. floor: the similarity below which unrelated material lies, as measured for the head. threshold: the
-    score that a range must reach. calibration, and background (n, d) float32: what a head gives probabilities by; None
-    for one that was not calibrated.
+    score that a range must reach; looked: that of one whose pictures were compared. calibration, and background (n, d)
+    float32: what a head gives probabilities by; None for one that was not calibrated.
     """
 
     floor: float
     threshold: float
+    looked: float = 0.0
     calibration: Calibration | None = None
     background: NDArray[np.float32] | None = None
 
@@ -136,6 +140,9 @@ class Bar:
     def least(self) -> float:
         """The similarity below which a pair is not looked at."""
         return self.floor if self.calibration is not None else min(self.floor, self.threshold)
+
+    def reached(self, segment: Segment) -> bool:
+        return segment.score >= (self.threshold if segment.details is None else self.looked)
 
     def judge(self, gallery: Gallery, table: FrameTable) -> Judge | None:
         """What gives ranges of this library their probabilities, as a search would."""
@@ -150,10 +157,12 @@ def find_duplicates(
     *,
     recurring: int | None,
     apart: Collection[Pair] = (),
+    pictures: PicturesOf | None = None,
     settings: DuplicateSettings | None = None,
 ) -> Duplicates:
     """Every pair of videos that share a range whose score reaches the bar.
 
+    pictures: of the videos, to be compared where vectors say that it is worth it (None: there are none).
     recurring: material that is in so many videos counts for nothing (None: all counts; see `recurring_frames`). apart:
     pairs that are left out. Raises what the gallery's source raises.
     """
@@ -164,7 +173,7 @@ def find_duplicates(
     wanted = proposals(found, table, sides, least=bar.least, ignored=known.marks, settings=settings)
     marked = frozenset(apart)
     wanted = [pair for pair in wanted if pair not in marked]
-    pairs = tuple(_aligned(gallery, table, wanted, known, bar, settings))
+    pairs = tuple(_aligned(gallery, table, wanted, known, bar, pictures, settings))
     return Duplicates(pairs, known, videos=len(np.unique(table.videos)), aligned=len(wanted))
 
 
@@ -281,17 +290,21 @@ def _aligned(
     wanted: Sequence[Pair],
     known: Recurring,
     bar: Bar,
+    pictures: PicturesOf | None,
     settings: DuplicateSettings,
 ) -> Iterator[SharedPair]:
     """The pairs that share a range of a sufficient score, from the vectors in the database."""
     judge = bar.judge(gallery, table)
+    looks = bar.calibration.looks if bar.calibration is not None else None
     for some in _batches(wanted, table, settings.held_frames):
         videos = sorted({video for pair in some for video in pair})
         left = (known.without(track) for track in gallery.tracks(videos))
-        sides = {track.video_id: Side.of(track, judge, settings) for track in left if len(track.vectors)}
+        sides = {
+            track.video_id: Side.of(track, judge, settings, pictures, looks) for track in left if len(track.vectors)
+        }
         for a, b in some:
             if a in sides and b in sides:  # another process may have removed one since
-                pair = shared(sides[a], sides[b], threshold=bar.threshold, settings=settings)
+                pair = shared(sides[a], sides[b], bar, settings=settings)
                 if pair is not None:
                     yield pair
 
@@ -316,14 +329,20 @@ def _batches(wanted: Sequence[Pair], table: FrameTable, held_frames: int) -> Ite
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Side:
-    """A video as it is searched, and as it asks. calibrated: gives segments their probabilities, if they have any."""
+    """A video as it is searched, and as it asks. scored: gives segments their probabilities, if they have any."""
 
     track: Track
     query: QueryFrames
-    calibrated: Callable[[Track, Segment], Segment]
+    scored: Callable[[Track, Segment], Segment]
 
     @staticmethod
-    def of(track: Track, judge: Judge | None, settings: DuplicateSettings) -> Side:
+    def of(
+        track: Track,
+        judge: Judge | None,
+        settings: DuplicateSettings,
+        pictures: PicturesOf | None = None,
+        looks: Looks | None = None,
+    ) -> Side:
         """Of a video with frames; of a long one evenly spread frames ask."""
         n, most = len(track.vectors), settings.asked_frames
         rows = np.arange(n) if n <= most else np.linspace(0, n - 1, most).round().astype(np.int64)
@@ -335,21 +354,31 @@ class Side:
             end_s=track.duration_s,
             still=n == 1,
         )
-        calibrated = judge.besides(track.video_id).of(query) if judge is not None else uncalibrated
-        return Side(track, query, calibrated)
+        probable = judge.besides(track.video_id).of(query) if judge is not None else uncalibrated
+        own = None if pictures is None or looks is None else pictures(track.video_id)
+        if pictures is None or looks is None or own is None:
+            return Side(track, query, probable)
+        seen, numbers = own, track.numbers[rows]
+        looker = Looker(Shown(query.times_s, lambda some: seen(numbers[some])), pictures, looks)
+
+        def scored(other: Track, segment: Segment) -> Segment:
+            segment = probable(other, segment)
+            return looker.at(other, segment) if segment.score >= WORTH_A_LOOK else segment
+
+        return Side(track, query, scored)
 
 
-def shared(a: Side, b: Side, *, threshold: float, settings: DuplicateSettings) -> SharedPair | None:
-    """What two videos share; None when nothing reaches the threshold.
+def shared(a: Side, b: Side, bar: Bar, *, settings: DuplicateSettings) -> SharedPair | None:
+    """What two videos share; None when nothing reaches the bar.
 
     The shorter one is asked for in the longer one. Unless all of it is there, the longer one is asked for as well, and
     the better answer taken: alignment would rather bend a query than leave half of it outside. Which of the two is `a`
     changes nothing else: the ranges of the swapped pair are the swapped ranges.
     """
     short, long = sorted((a, b), key=_length)
-    ranges = _found(short, long, threshold, settings)
+    ranges = _found(short, long, bar, settings)
     if not short.query.still and _covered([(one.a_start_s, one.a_end_s) for one in ranges], short.track) < WHOLE:
-        others = [one.swapped() for one in _found(long, short, threshold, settings)]
+        others = [one.swapped() for one in _found(long, short, bar, settings)]
         ranges = max(ranges, others, key=lambda found: found[0].score if found else 0.0)
     if not ranges:
         return None
@@ -365,19 +394,19 @@ def _length(side: Side) -> tuple[bool, float, int]:
     return not side.query.still, side.track.duration_s, side.track.video_id
 
 
-def _found(asked: Side, within: Side, threshold: float, settings: DuplicateSettings) -> list[SharedRange]:
+def _found(asked: Side, within: Side, bar: Bar, settings: DuplicateSettings) -> list[SharedRange]:
     """What of one video is in the other, best first; the asked one is `a`."""
     best = _segments(asked, within, 1, settings)
-    if not best or best[0].score < threshold:
+    if not best or not bar.reached(best[0]):
         return []
     if not asked.query.still and _more_may_follow(best[0], asked.track, within.track):
         best = _segments(asked, within, settings.ranges, settings)
-    return _disjoint([_range(segment, asked.track) for segment in best if segment.score >= threshold])
+    return _disjoint([_range(segment, asked.track) for segment in best if bar.reached(segment)])
 
 
 def _segments(asked: Side, within: Side, most: int, settings: DuplicateSettings) -> list[Segment]:
     found = segments_of(asked.query, within.track, max_segments=most, settings=settings.align)
-    scored = [asked.calibrated(within.track, segment) for segment in found]
+    scored = [asked.scored(within.track, segment) for segment in found]
     return sorted(scored, key=lambda segment: (-segment.score, segment.start_s))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -114,13 +115,16 @@ def compare(
     track: Track | None,
     *,
     least_similarity: float,
-    least_score: float = 0.0,
+    least_score: Callable[[Segment], float] = lambda _: 0.0,
     judge: Judge | None = None,
+    look: Callable[[Track, Segment], Segment] | None = None,
     max_segments: int = 1,
     settings: AlignSettings | None = None,
 ) -> Comparison:
     """A query and one video, aligned: at most `max_segments` segments, the best as a search finds it, the others from
-    what is left of both sides. judge: gives segments probabilities for scores."""
+    what is left of both sides. least_score: what a segment must have to match. judge: gives segments probabilities for
+    scores; look: gives them better ones, from pictures.
+    """
     settings = settings or AlignSettings()
     asked = query.informative()
     found: list[Segment] = []
@@ -128,14 +132,18 @@ def compare(
         found = segments_of(asked, track, max_segments=max_segments, settings=settings, disjoint_in="both")
     if judge is not None and track is not None:
         probable = judge.of(asked)
-        found = sorted((probable(track, segment) for segment in found), key=lambda one: -one.score)
-    matching = [one for one in found if one.similarity >= least_similarity and one.score >= least_score]
+        found = [probable(track, segment) for segment in found]
+        if look is not None:
+            found = [look(track, segment) for segment in found]
+        found.sort(key=lambda one: -one.score)
+    matching = [one for one in found if one.similarity >= least_similarity and one.score >= least_score(one)]
+    shown = matching or found[:1]
     return Comparison(
         query,
         track,
-        segments=tuple(matching or found[:1]),
+        segments=tuple(shown),
         floor=least_similarity,
-        threshold=least_score,
+        threshold=least_score(shown[0]) if shown else 0.0,
         calibrated=judge is not None,
         view=query.view,
         least_contrast=settings.least_contrast,
@@ -146,7 +154,8 @@ def in_words(found: Comparison) -> list[str]:
     """What a person should know of a comparison: the outcome, then what speaks for it and against it."""
     also = [f"also {_line(segment, still=found.query.still)}" for segment in found.segments[1:]]
     view = [f"seen otherwise: {VIEW_WORDS.get(found.view, found.view)}"] if found.view else []
-    return [_outcome(found), *also, *view, *_coverage(found), *_doubts(found), *_left_out(found), *_closest(found)]
+    said = [*also, *view, *_looked(found), *_coverage(found), *_doubts(found), *_left_out(found), *_closest(found)]
+    return [_outcome(found), *said]
 
 
 def figures(found: Comparison) -> dict[str, Any]:
@@ -184,6 +193,7 @@ def _segment_figures(segment: Segment, *, still: bool) -> dict[str, Any]:
         "matched_frames": segment.matched_frames,
         "query_coverage": segment.query_coverage,
         "video_coverage": segment.video_coverage,
+        "details": segment.details,
     }
 
 
@@ -211,6 +221,15 @@ def _line(segment: Segment, *, still: bool, digits: int = 2) -> str:
     asked = f"{clock(segment.query_start_s)} - {clock(segment.query_end_s)} of the query"
     speed = f"{abs(segment.rate):.2f}x" + (" backwards" if segment.rate < 0 else "")
     return f"{asked} are {there} at {speed}, mean cosine {segment.similarity:.{digits}f}"
+
+
+def _looked(found: Comparison) -> list[str]:
+    """What the pictures of the best segment have in common."""
+    alike = found.segments[0].details if found.segments else None
+    if alike is None:
+        return []
+    share = f"share {counted(alike, 'detail')} in the same places" if alike else "have no detail in the same place"
+    return [f"the pictures of both {share}"]
 
 
 def _coverage(found: Comparison) -> list[str]:

@@ -1,8 +1,9 @@
 """Other ways to look at a query's frames, for edits that no embedding survives. Pure numpy.
 
 A picture inside a picture, a half of a split screen, what lies between bars or above a caption: a *box* of the frame
-shows the material, and its edges stand still while the picture moves. `boxes` finds rectangles whose sides are straight
-edges that last; `views` gives the frames mirrored and the contents of each box, at the size that the library keeps.
+shows the material, and its edges stand still while the picture moves. `boxes` finds rectangles along whose sides the
+picture changes more than beside them; `views` gives the frames mirrored and the contents of each box, at the size that
+the library keeps.
 """
 
 from __future__ import annotations
@@ -19,12 +20,19 @@ from vsearch.media.sampling import preview_size
 Frames = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 
-EDGE = 6.0  # luma levels by which an edge stands above what is beside it, on the mean over time
-LEAST_SHARE = 0.6  # of a side that must be an edge
+SOFT = 2.0  # levels that are added to both steps of a ratio, so that noise in flat places is none
+CLEAREST = 1.5  # binary logarithm of that ratio, beyond which it counts next to nothing
+BEYOND = 0.02  # so much
+CLEAR = 0.3  # from where on it speaks for an edge
+HERE = 0.1  # share of an edge that must be in a line itself, the rest may be a pixel to the side
+SHORTEST_RUN = 2.0  # sum of what is above that, along a line, below which it is none
+LEAST_INSIDE = 0.45  # mean along each side that a box has at least
+LEAST_SPLIT = 0.6  # the same where only one side is inside the frame
 LEAST_SIDE = 0.25  # of the frame's width or height that a box has at least
 MOST_AREA = 0.92  # of the frame: above, a box is the frame
-LINES = 14  # rows, and columns, that may be sides
+LINES = 28  # rows, and columns, that may be sides
 LOOKED_AT = 48  # frames among which edges that last are sought
+SAME_BOX, SAME_PART = 0.5, 0.7  # overlap from which on one is enough: of boxes, of parts of a split frame
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,85 +84,92 @@ def boxes(frames: Frames, *, most: int = 2) -> list[Box]:
     At most `most` with two sides or more inside the frame, likeliest first, then as many with one: the frame may be
     split there, and either part may be meant.
     """
-    luma = _luma(frames[:: -(-len(frames) // LOOKED_AT)])
-    upright, level = _edges(luma), _edges(luma.transpose(0, 2, 1)).T
-    found = _rectangles(_near(upright), _near(level.T).T, _lines(level.T), _lines(upright))
+    some = frames[:: -(-len(frames) // LOOKED_AT)].astype(np.float32)
+    upright, level = _edges(some), _edges(some.transpose(0, 1, 3, 2))
+    found = _rectangles(_near(upright), _near(level).T, rows=_lines(level), columns=_lines(upright))
     chosen: list[Box] = []
-    for wanted in (False, True):
-        kind = [box for _, box, split in found if split == wanted]
-        for box in kind:
-            if all(box.overlap(other) < 0.5 for other in chosen):
+    for wanted, same in ((False, SAME_BOX), (True, SAME_PART)):
+        for box in (box for box, split in found if split == wanted):
+            if all(box.overlap(other) < same for other in chosen):
                 chosen.append(box)
             if len(chosen) == (2 * most if wanted else most):
                 break
     return chosen
 
 
-def _luma(frames: Frames) -> Floats:
-    """(T, H, W) float32, 0 to 255."""
-    weights = np.array([0.299, 0.587, 0.114], np.float32)
-    return np.asarray(np.einsum("tchw,c->thw", frames.astype(np.float32), weights))
-
-
-def _edges(luma: Floats) -> NDArray[np.bool_]:
-    """(H, W - 1): whether an upright edge between columns x and x + 1 lasts, and stands out to its sides."""
-    steps = np.abs(np.diff(luma, axis=2)).mean(axis=0)
+def _edges(frames: Floats) -> Floats:
+    """frames: (T, 3, H, W) -> (H, W - 1): how clearly an upright edge between columns x and x + 1 lasts, on the mean
+    over time: the binary logarithm of the step there over the largest beside it.
+    """
+    steps = np.abs(np.diff(frames, axis=3)).mean(axis=(0, 1))
+    n = steps.shape[1]
     beside = np.pad(steps, ((0, 0), (3, 3)), mode="edge")
-    around = np.maximum(beside[:, :-6], beside[:, 6:])
-    return np.asarray(steps > EDGE + 1.5 * around)
+    around = np.max([beside[:, shift : shift + n] for shift in (0, 1, 5, 6)], axis=0)  # 2 and 3 columns away
+    clear = np.log2((steps + SOFT) / (around + SOFT))
+    beyond = BEYOND * np.maximum(clear - CLEAREST, 0)
+    return np.asarray(np.clip(clear, -CLEAREST, CLEAREST) + beyond, np.float32)
 
 
-def _near(edges: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Where there is an edge here or a pixel to the side: compression and scaling move it that far here and there."""
+def _near(edges: Floats) -> Floats:
+    """The clearest of here and a pixel to either side: compression and scaling move an edge that far here and there."""
     spread = edges.copy()
-    spread[:, 1:] |= edges[:, :-1]
-    spread[:, :-1] |= edges[:, 1:]
+    spread[:, 1:] = np.maximum(spread[:, 1:], edges[:, :-1])
+    spread[:, :-1] = np.maximum(spread[:, :-1], edges[:, 1:])
     return spread
 
 
-def _lines(edges: NDArray[np.bool_]) -> list[int]:
-    """The columns where edges run longest, ascending: at most `LINES`, no two side by side, long enough for a box."""
-    longest = np.zeros(edges.shape[1], np.int64)
-    run = np.zeros(edges.shape[1], np.int64)
-    for row in _near(edges):
-        run = np.where(row, run + 1, 0)
-        longest = np.maximum(longest, run)
+def _lines(edges: Floats) -> list[int]:
+    """The columns with the clearest run of an edge, ascending: at most `LINES`, no two side by side."""
+    here_or_near = (1 - HERE) * _near(edges) + HERE * edges
+    sums = np.cumsum(np.pad(here_or_near - CLEAR, ((1, 0), (0, 0))), axis=0)
+    runs = (sums - np.minimum.accumulate(sums, axis=0)).max(axis=0)
     chosen: list[int] = []
-    for x in np.lexsort((-edges.sum(axis=0), -longest)).tolist():
-        if longest[x] < LEAST_SIDE * LEAST_SHARE * len(edges) or len(chosen) == LINES:
+    for x in np.argsort(-runs, kind="stable").tolist():
+        if runs[x] < SHORTEST_RUN or len(chosen) == LINES:
             break
         if all(abs(x - other) > 2 for other in chosen):
             chosen.append(x)
     return sorted(chosen)
 
 
-def _rectangles(
-    upright: NDArray[np.bool_], level: NDArray[np.bool_], rows: list[int], columns: list[int]
-) -> list[tuple[float, Box, bool]]:
-    """Of all rectangles between these lines and the frame's own sides those that may be boxes, best first: how likely,
-    the box, and whether only one of its sides is inside the frame.
+def _rectangles(upright: Floats, level: Floats, *, rows: list[int], columns: list[int]) -> list[tuple[Box, bool]]:
+    """Of all rectangles between these lines and the frame's own sides those that may be boxes, clearest first, and
+    whether only one of their sides is inside the frame. upright: (H, W - 1), level: (H - 1, W).
     """
     height, width = upright.shape[0], level.shape[1]
-    down = np.concatenate([np.zeros((1, width - 1)), np.cumsum(upright, axis=0)])
-    along = np.concatenate([np.zeros((height - 1, 1)), np.cumsum(level, axis=1)], axis=1)
+    tall, wide = _spans(rows, height), _spans(columns, width)
+    if not len(tall) or not len(wide):
+        return []
+    # for each side of every span of rows (first axis) and of columns (second): how clear, and whether it is inside
+    left_right = _along(upright, tall)[:, wide]
+    top_bottom = _along(level.T, wide)[:, tall].transpose(1, 0, 2)
+    sides = np.concatenate([left_right, top_bottom], axis=2)
+    inside = np.isfinite(sides)
+    count = inside.sum(axis=2)
+    least = np.where(count == 1, LEAST_SPLIT, LEAST_INSIDE)
+    area = np.diff(tall) @ np.diff(wide).T
+    may = (count > 0) & (np.where(inside, sides, np.inf).min(axis=2) >= least) & (area <= MOST_AREA * height * width)
+    likely = np.where(inside, sides - LEAST_INSIDE / 2, 0.0).sum(axis=2)
+    i, j = np.nonzero(may)
+    order = np.argsort(-likely[i, j], kind="stable")
+    corners = np.concatenate([tall[i[order]], wide[j[order]]], axis=1).tolist()
+    return [(Box(*four), one) for four, one in zip(corners, (count[i, j][order] == 1).tolist(), strict=True)]
 
-    found: list[tuple[float, Box, bool]] = []
-    for top, bottom in _spans(rows, height):
-        for left, right in _spans(columns, width):
-            sides = [(down[bottom, x - 1] - down[top, x - 1]) / (bottom - top) for x in (left, right) if 0 < x < width]
-            sides += [
-                (along[y - 1, right] - along[y - 1, left]) / (right - left) for y in (top, bottom) if 0 < y < height
-            ]
-            box = Box(top, bottom, left, right)
-            if sides and min(sides) >= LEAST_SHARE and box.area <= MOST_AREA * height * width:
-                found.append((sum(share - 0.5 for share in sides), box, len(sides) == 1))
-    return sorted(found, key=lambda entry: (-entry[0], entry[1].top, entry[1].left))
+
+def _along(edges: Floats, spans: NDArray[np.int64]) -> NDArray[np.float64]:
+    """edges: (H, W - 1) -> (n, W + 1): how clear an upright side is at each place between columns, on the mean over
+    each span (n, 2) of rows; infinite at the frame's own sides.
+    """
+    sums = np.cumsum(np.pad(edges.astype(np.float64), ((1, 0), (0, 0))), axis=0)
+    means = (sums[spans[:, 1]] - sums[spans[:, 0]]) / np.diff(spans)
+    return np.pad(means, ((0, 0), (1, 1)), constant_values=np.inf)
 
 
-def _spans(lines: list[int], size: int) -> list[tuple[int, int]]:
-    """Pairs of places between pixels, the frame's own ends among them, far enough from each other."""
-    places = [0, *(line + 1 for line in lines if 0 < line + 1 < size), size]
-    return [(a, b) for a, b in combinations(places, 2) if b - a >= LEAST_SIDE * size]
+def _spans(lines: list[int], size: int) -> NDArray[np.int64]:
+    """(n, 2): pairs of places between pixels, the frame's own ends among them, far enough from each other."""
+    places = sorted({0, size, *(line + 1 for line in lines)})
+    pairs = [(a, b) for a, b in combinations(places, 2) if b - a >= LEAST_SIDE * size]
+    return np.array(pairs, np.int64).reshape(-1, 2)
 
 
 def resized(frames: Frames, size: tuple[int, int]) -> Frames:

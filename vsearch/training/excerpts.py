@@ -23,13 +23,15 @@ OTHER_SPEED = 0.2  # play at another speed
 @dataclass(frozen=True, slots=True, eq=False)
 class Excerpt:
     """entry: the source; beside: what some edits show beside or around it; frames: (n, 3, H, W) uint8 RGB at the size
-    of a library; times_s: (n,) from its start; end_s: its end, 0 for a still.
+    of a library; times_s: (n,) from its start; source_s: (n,) when the source shows them; end_s: its end, 0 for a
+    still.
     """
 
     entry: PackedEntry
     beside: PackedEntry
     frames: NDArray[np.uint8]
     times_s: NDArray[np.float64]
+    source_s: NDArray[np.float64]
     end_s: float
 
     @property
@@ -83,7 +85,9 @@ def _excerpt(packed: PackedFrames, entry: PackedEntry, other: PackedEntry, rng: 
         same = np.random.default_rng(seed)  # every frame is edited alike
         pictures.append(_bytes(edited(_tensor(frames[number]), beside, _size(entry), same, strength)))
     times = np.arange(len(numbers)) / entry.fps
-    return Excerpt(entry, other, np.stack(pictures), times, 0.0 if still else len(numbers) / entry.fps)
+    return Excerpt(
+        entry, other, np.stack(pictures), times, numbers / entry.fps, 0.0 if still else len(numbers) / entry.fps
+    )
 
 
 def _tensor(frame: NDArray[np.uint8]) -> torch.Tensor:

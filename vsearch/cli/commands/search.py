@@ -321,6 +321,7 @@ def hit_json(hit: Hit) -> dict[str, Any]:
         "score": hit.score,
         "score_kind": hit.score_kind,
         "view": hit.view,
+        "details": hit.details,
         **example,
         **({"others": [place_json(other) for other in hit.others]} if hit.others else {}),
     }

@@ -75,19 +75,26 @@ def calibration(
     config: ConfigOption,
     head: Annotated[Path, typer.Option(metavar="DIR", help="The trained head, a model folder.")],
     queries: Annotated[int, typer.Option(min=20, help="How many queries are made up for it.")] = 600,
+    same: Annotated[
+        list[str] | None,
+        typer.Option(metavar="A=B", help="Two packed files that show the same material, whatever their scenes say."),
+    ] = None,
 ) -> None:
     """Fit a head's probabilities again, with edited excerpts of the videos that its training held out.
 
     \b
       vsearch train calibration --config head.toml --head runs/head/model
     """
+    pairs = [(a, b) for a, equal, b in (one.partition("=") for one in same or []) if a and equal and b]
+    if len(pairs) < len(same or []):
+        raise typer.BadParameter("two files are named as A=B", param_hint="--same")
     from vsearch.calibrating import calibrate
     from vsearch.training import head_recipe
 
     recipe = head_recipe(config)
     with progress_shown() as progress:
         fitted = calibrate(
-            head, codec=Path(recipe.codec), frames=Path(recipe.frames), queries=queries, progress=progress
+            head, codec=Path(recipe.codec), frames=Path(recipe.frames), queries=queries, same=pairs, progress=progress
         )
     for name, chance in fitted.thresholds.items():
         typer.echo(f"{name}: from a probability of {chance:g} on")
