@@ -48,13 +48,10 @@ class StoredPictures:
         self._sources = lru_cache(SOURCES_KEPT)(partial(stored_latents, store, shelf, device=device))
 
     def of(self, video_id: int) -> Callable[[NDArray[np.int64]], NDArray[np.uint8]] | None:
-        """What gives a video's; None where the library has none, or not the model that they need. It raises LatentError
-        for damaged ones.
+        """What gives a video's; None where the library has none. Raises LatentError without the model that they need,
+        and for damaged ones, now or when it is called.
         """
-        try:
-            source = self._sources(video_id)
-        except LatentError:
-            return None
+        source = self._sources(video_id)
         if source is None:
             return None
         codec, latents = source

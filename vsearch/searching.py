@@ -324,17 +324,15 @@ class SearchSession:
         return None if shown is None else Looker(shown, self._pictures.of, self._calibration.looks)
 
     def _shown(self, question: Question) -> Shown | None:
-        """The pictures of a query; None for a stored one of which no pictures are kept."""
+        """The pictures of a query, if it has any: its own, or those of the stored video that it is."""
         from vsearch.search.looking import Shown
 
         if question.pictures is not None:
             frames, rows = question.pictures.frames, question.pictures.rows
             return Shown(question.frames.times_s[rows], lambda some: frames[some])
-        stored = None if question.video_id is None else self._pictures.of(question.video_id)
-        if stored is None or question.numbers is None:
+        if question.video_id is None or question.numbers is None:
             return None
-        numbers = question.numbers
-        return Shown(question.frames.times_s, lambda some: stored(numbers[some]))
+        return Shown.stored(question.frames.times_s, question.video_id, question.numbers, self._pictures.of)
 
     @cached_property
     def _pictures(self) -> StoredPictures:

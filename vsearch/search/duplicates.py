@@ -18,13 +18,12 @@ from vsearch.search.calibration import Background, Calibration, Judge, Looks, un
 from vsearch.search.components import Components
 from vsearch.search.engine import segments_of
 from vsearch.search.gallery import Gallery, Track
-from vsearch.search.looking import Looker, Pictures, Shown
+from vsearch.search.looking import Looker, PicturesOf, Shown
 from vsearch.search.neighbours import Alike, FrameTable, JoinSettings, alike, frame_table
 from vsearch.search.queries.base import QueryFrames
 from vsearch.search.recurring import Recurring, recurring_frames, recurs_from
 
 Pair = tuple[int, int]  # video ids, ascending
-PicturesOf = Callable[[int], Pictures | None]  # of a video; None for one without
 
 WHOLE = 0.8  # share of a video's length from which on the whole of it counts as matched
 DUPLICATE = 0.6  # the score from which on a range counts with a head that was not calibrated (docs/search.md)
@@ -355,11 +354,9 @@ class Side:
             still=n == 1,
         )
         probable = judge.besides(track.video_id).of(query) if judge is not None else uncalibrated
-        own = None if pictures is None or looks is None else pictures(track.video_id)
-        if pictures is None or looks is None or own is None:
+        if pictures is None or looks is None:
             return Side(track, query, probable)
-        seen, numbers = own, track.numbers[rows]
-        looker = Looker(Shown(query.times_s, lambda some: seen(numbers[some])), pictures, looks)
+        looker = Looker(Shown.stored(query.times_s, track.video_id, track.numbers[rows], pictures), pictures, looks)
 
         def scored(other: Track, segment: Segment) -> Segment:
             segment = probable(other, segment)

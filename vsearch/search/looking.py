@@ -31,18 +31,34 @@ Pictures = Callable[[NDArray[np.int64]], NDArray[np.uint8]]
 """Called with ascending numbers (n,) of frames; gives them (n, 3, H, W) uint8 RGB. May raise LatentError."""
 
 
+PicturesOf = Callable[[int], Pictures | None]
+"""The pictures of a video of the library; None where it has none. May raise LatentError."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Shown:
-    """What a query shows. times_s: (m,) float64, ascending; pictures: by their place among these times."""
+    """What a query shows. times_s: (m,) float64, ascending; pictures: by their place among these times, None of a
+    stored query whose pictures are not kept.
+    """
 
     times_s: NDArray[np.float64]
-    pictures: Pictures
+    pictures: Callable[[NDArray[np.int64]], NDArray[np.uint8] | None]
+
+    @staticmethod
+    def stored(times_s: NDArray[np.float64], video_id: int, numbers: NDArray[np.int64], pictures: PicturesOf) -> Shown:
+        """What these frames (m,) of a stored video show."""
+
+        def shown(rows: NDArray[np.int64]) -> NDArray[np.uint8] | None:
+            kept = pictures(video_id)
+            return None if kept is None else kept(numbers[rows])
+
+        return Shown(times_s, shown)
 
 
 class Looker:
-    """Looks at what was found for one query. stored: the pictures of a video of the library; None where it has none."""
+    """Looks at what was found for one query."""
 
-    def __init__(self, shown: Shown, stored: Callable[[int], Pictures | None], looks: Looks) -> None:
+    def __init__(self, shown: Shown, stored: PicturesOf, looks: Looks) -> None:
         self._shown, self._stored, self._looks = shown, stored, looks
         self._details: dict[int, Details] = {}  # of the query's pictures
 
@@ -52,20 +68,20 @@ class Looker:
         return segment if seen is None else self._looks.judged(segment, *seen)
 
     def seen(self, track: Track, segment: Segment) -> tuple[Likeness, Motion] | None:
-        """What the pictures of a segment have in common; None where there are none."""
-        stored = self._stored(track.video_id)
-        if stored is None:
-            return None
+        """What the pictures of a segment have in common; None where there are none, or none that can be read."""
         rows, columns = side_by_side(self._shown.times_s, track, segment)
         try:
-            asked, found = luma_of(self._shown.pictures(rows)), luma_of(stored(track.numbers[columns]))
+            stored, asked = self._stored(track.video_id), self._shown.pictures(rows)
+            if stored is None or asked is None:
+                return None
+            here, there = luma_of(asked), luma_of(stored(track.numbers[columns]))
         except LatentError as error:
             _log.warning("v%d: its pictures can't be compared: %s", track.video_id, error)
             return None
         some = np.unique(np.linspace(0, len(rows) - 1, DETAILED).round().astype(np.int64))
-        here, there = self._details_of(rows[some], asked[some]), _all_details(found[some])
-        alike = likeness(here, there, width=asked.shape[2])
-        return alike, motion(asked, found, alike)
+        details = self._details_of(rows[some], here[some]), _all_details(there[some])
+        alike = likeness(*details, width=here.shape[2])
+        return alike, motion(here, there, alike)
 
     def _details_of(self, rows: NDArray[np.int64], pictures: Luma) -> list[Details]:
         new = [i for i, row in enumerate(rows.tolist()) if row not in self._details]
