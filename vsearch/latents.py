@@ -18,7 +18,7 @@ from vsearch.models.base import LatentCodec
 from vsearch.models.shelf import ModelShelf
 from vsearch.records import CodedChunk, Latents
 
-SOURCES_KEPT = 64  # videos whose last unpacked chunk is kept
+SOURCES_KEPT = 16  # videos whose last unpacked chunk is kept, some 2 MB each
 CHUNKS_AT_ONCE = 8  # unpacking side by side is faster; 256 frames' latents are about 4 MB
 
 LatentSource = Callable[[NDArray[np.int64]], Iterator[Latents]]

@@ -356,11 +356,12 @@ class Side:
         probable = judge.besides(track.video_id).of(query) if judge is not None else uncalibrated
         if pictures is None or looks is None:
             return Side(track, query, probable)
-        looker = Looker(Shown.stored(query.times_s, track.video_id, track.numbers[rows], pictures), pictures, looks)
+        shown = Shown.stored(query.times_s, track.video_id, track.numbers[rows], pictures)
 
         def scored(other: Track, segment: Segment) -> Segment:
             segment = probable(other, segment)
-            return looker.at(other, segment) if segment.score >= WORTH_A_LOOK else segment
+            # a looker of its own keeps no details: there are as many sides as videos
+            return Looker(shown, pictures, looks).at(other, segment) if segment.score >= WORTH_A_LOOK else segment
 
         return Side(track, query, scored)
 

@@ -32,7 +32,8 @@ LEAST_SIDE = 0.25  # of the frame's width or height that a box has at least
 MOST_AREA = 0.92  # of the frame: above, a box is the frame
 LINES = 28  # rows, and columns, that may be sides
 LOOKED_AT = 48  # frames among which edges that last are sought
-SAME_BOX, SAME_PART = 0.5, 0.7  # overlap from which on one is enough: of boxes, of parts of a split frame
+KINDS = (((3, 4), 2, 0.5), ((2,), 1, 0.7), ((1,), 2, 0.7))
+"""Of boxes with so many sides inside the frame at most so many, none that another one overlaps by so much."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,22 +79,22 @@ def views(frames: Frames, *, display_aspect: float) -> Iterator[View]:
         yield View("box", resized(inside, preview_size(aspect, height * width)), box)
 
 
-def boxes(frames: Frames, *, most: int = 2) -> list[Box]:
+def boxes(frames: Frames) -> list[Box]:
     """Rectangles whose sides are edges that last, or the frame's own; none where there is no such edge.
 
-    At most `most` with two sides or more inside the frame, likeliest first, then as many with one: the frame may be
-    split there, and either part may be meant.
+    At most two with three or four sides inside the frame, likeliest first, then one with two sides (what bars or a
+    corner leave), then two with one: the frame may be split there, and either part may be meant.
     """
     some = frames[:: -(-len(frames) // LOOKED_AT)].astype(np.float32)
     upright, level = _edges(some), _edges(some.transpose(0, 1, 3, 2))
     found = _rectangles(_near(upright), _near(level).T, rows=_lines(level), columns=_lines(upright))
     chosen: list[Box] = []
-    for wanted, same in ((False, SAME_BOX), (True, SAME_PART)):
-        for box in (box for box, split in found if split == wanted):
-            if all(box.overlap(other) < same for other in chosen):
+    for sides, most, same in KINDS:
+        of_kind = 0
+        for box in (box for box, inside in found if inside in sides):
+            if of_kind < most and all(box.overlap(other) < same for other in chosen):
                 chosen.append(box)
-            if len(chosen) == (2 * most if wanted else most):
-                break
+                of_kind += 1
     return chosen
 
 
@@ -132,9 +133,9 @@ def _lines(edges: Floats) -> list[int]:
     return sorted(chosen)
 
 
-def _rectangles(upright: Floats, level: Floats, *, rows: list[int], columns: list[int]) -> list[tuple[Box, bool]]:
-    """Of all rectangles between these lines and the frame's own sides those that may be boxes, clearest first, and
-    whether only one of their sides is inside the frame. upright: (H, W - 1), level: (H - 1, W).
+def _rectangles(upright: Floats, level: Floats, *, rows: list[int], columns: list[int]) -> list[tuple[Box, int]]:
+    """Of all rectangles between these lines and the frame's own sides those that may be boxes, clearest first, and how
+    many of their sides are inside the frame. upright: (H, W - 1), level: (H - 1, W).
     """
     height, width = upright.shape[0], level.shape[1]
     tall, wide = _spans(rows, height), _spans(columns, width)
@@ -153,7 +154,7 @@ def _rectangles(upright: Floats, level: Floats, *, rows: list[int], columns: lis
     i, j = np.nonzero(may)
     order = np.argsort(-likely[i, j], kind="stable")
     corners = np.concatenate([tall[i[order]], wide[j[order]]], axis=1).tolist()
-    return [(Box(*four), one) for four, one in zip(corners, (count[i, j][order] == 1).tolist(), strict=True)]
+    return [(Box(*four), inside) for four, inside in zip(corners, count[i, j][order].tolist(), strict=True)]
 
 
 def _along(edges: Floats, spans: NDArray[np.int64]) -> NDArray[np.float64]:
