@@ -53,6 +53,7 @@ DIFFERENT = 6.0  # root mean square, in grey levels, from which on it looks diff
 LOOKS = 8  # videos whose pictures are compared with a query's
 TURNS = 4  # in which model and best segments settle
 FALSE_HITS = {"duplicate": 0.002, "similar": 0.025, "any": 1.0}  # share of strangers that reach each threshold
+FALSE_MOMENTS = {"duplicate": 0.05}  # share of other moments of a query's own video that do
 
 Rows = NDArray[np.float64]
 
@@ -144,7 +145,8 @@ class Pairs:
 
     def fit(self, scores: NDArray[np.float64]) -> tuple[NDArray[np.float64], Mapping[str, float]]:
         """Weights of the logistic model of the best segments of every query, and the probabilities that so many
-        strangers reach as `FALSE_HITS` allows. Which are best is the model's own answer, so both are found in turns.
+        strangers reach as `FALSE_HITS` allows, and so many other moments as `FALSE_MOMENTS` does. Which segments are
+        best is the model's own answer, so both are found in turns.
         scores: (n,), what is taken for best at first.
         """
         for _ in range(TURNS):
@@ -155,10 +157,18 @@ class Pairs:
         strangers = np.zeros(len(np.unique(self.queries)))  # most queries resemble nothing
         reached = np.sort(scores[best][~self.same[best] & ~self.elsewhere[best]])[::-1]
         strangers[: len(reached)] = reached
-        return weights, {
-            name: 0.0 if share == 1 else round(float(np.quantile(strangers, 1 - share)), 3)
-            for name, share in FALSE_HITS.items()
-        }
+        moments = scores[best][self.elsewhere[best]]
+        return weights, {name: round(_bar(strangers, moments, name), 3) for name in FALSE_HITS}
+
+
+def _bar(strangers: NDArray[np.float64], moments: NDArray[np.float64], name: str) -> float:
+    """The probability from which on so few strangers, and so few other moments, pass as the named threshold allows."""
+    bars = [0.0]
+    if FALSE_HITS[name] < 1:
+        bars.append(float(np.quantile(strangers, 1 - FALSE_HITS[name])))
+    if name in FALSE_MOMENTS and len(moments):
+        bars.append(float(np.quantile(moments, 1 - FALSE_MOMENTS[name])))
+    return max(bars)
 
 
 def calibration_of(pairs: Pairs) -> Calibration:
