@@ -35,6 +35,7 @@ from vsearch.search.calibration import (
     features,
     fitted,
     look_features,
+    probability,
 )
 from vsearch.search.engine import segments_of
 from vsearch.search.gallery import Track
@@ -42,6 +43,7 @@ from vsearch.search.looking import Looker, Pictures, Shown
 from vsearch.search.queries.base import QueryFrames
 from vsearch.search.structure import nearest, structure_of
 from vsearch.search.views import View, views
+from vsearch.searching import LOOKS
 from vsearch.training.data import PackedEntry, PackedFrames
 from vsearch.training.excerpts import Excerpt, edited_excerpts, library_frames, videos_of
 
@@ -50,7 +52,6 @@ SamePicture = tuple[str, str]
 CANDIDATES = 6  # videos that are aligned with a view of a query, besides those of its own group
 APART_S = 3.0  # from an excerpt, what shows another moment
 DIFFERENT = 6.0  # root mean square, in grey levels, from which on it looks different
-LOOKS = 8  # videos whose pictures are compared with a query's
 TURNS = 4  # in which model and best segments settle
 FALSE_HITS = {"duplicate": 0.002, "similar": 0.025, "any": 1.0}  # share of strangers that reach each threshold
 FALSE_MOMENTS = {"duplicate": 0.05}  # share of other moments of a query's own video that do
@@ -78,9 +79,9 @@ def calibrate(
     progress = progress or SilentProgress()
     made = _Made(PackedFrames(frames, progress), queries, seed, {frozenset(pair) for pair in same})
     gallery = _Gallery.of(made.packed, load_codec(codec), load_head(head))
-    pairs = generated_pairs(made, gallery, progress)
-    plain = calibration_of(pairs)
-    looks = looks_of(looked_pairs(made, gallery, pairs, plain, progress))
+    found = generated_pairs(made, gallery, progress)
+    plain = calibration_of(Pairs.of(found))
+    looks = looks_of(Pairs.of(looked_pairs(made, gallery, likely_pairs(found, plain), progress)))
     calibration = replace(plain, looks=looks)
     files = ModelFiles.read(head)
     write_card(files, search={**files.search, "calibration": {**calibration.as_json(), "queries": queries}})
@@ -124,12 +125,10 @@ class Pairs:
     same: NDArray[np.bool_]
     queries: NDArray[np.int64]
     elsewhere: NDArray[np.bool_]
-    each: Sequence[Pair] = ()
 
     @staticmethod
     def of(pairs: Sequence[Pair]) -> Pairs:
         return Pairs(
-            each=pairs,
             rows=np.array([pair.row for pair in pairs]),
             same=np.array([pair.same for pair in pairs], bool),
             queries=np.array([pair.query for pair in pairs], np.int64),
@@ -152,7 +151,7 @@ class Pairs:
         for _ in range(TURNS):
             best = self.best(scores)
             weights = fitted(self.rows[best], self.same[best])
-            scores = 1 / (1 + np.exp(-np.clip(self.rows @ weights, -50, 50)))
+            scores = probability(self.rows @ weights)
         best = self.best(scores)
         strangers = np.zeros(len(np.unique(self.queries)))  # most queries resemble nothing
         reached = np.sort(scores[best][~self.same[best] & ~self.elsewhere[best]])[::-1]
@@ -184,7 +183,7 @@ def looks_of(pairs: Pairs) -> Looks:
     return Looks(tuple(weights.tolist()), thresholds)
 
 
-def generated_pairs(made: _Made, gallery: _Gallery, progress: Progress) -> Pairs:
+def generated_pairs(made: _Made, gallery: _Gallery, progress: Progress) -> list[Pair]:
     """The best segment of each query, in each of its views, and each video that resembles it or is of its group.
 
     Raises as `calibrate` does.
@@ -208,12 +207,13 @@ def generated_pairs(made: _Made, gallery: _Gallery, progress: Progress) -> Pairs
                         found.append(Pair(number, track.video_id, segment, row, own, elsewhere))
         progress.advance(files=1)
     progress.finish()
-    return Pairs.of(found)
+    return found
 
 
-def looked_pairs(made: _Made, gallery: _Gallery, pairs: Pairs, plain: Calibration, progress: Progress) -> Pairs:
-    """Those that a search would look at, with what their pictures say."""
-    likely = likely_pairs(pairs, plain)
+def looked_pairs(
+    made: _Made, gallery: _Gallery, likely: Mapping[int, Sequence[Pair]], progress: Progress
+) -> list[Pair]:
+    """The likely ones (by query), with what their pictures say."""
     found: list[Pair] = []
     progress.start("comparing pictures", total_files=made.queries)
     for number, excerpt in enumerate(made.excerpts()):
@@ -226,17 +226,18 @@ def looked_pairs(made: _Made, gallery: _Gallery, pairs: Pairs, plain: Calibratio
                 found.append(replace(pair, row=look_features(pair.segment, *seen)))
         progress.advance(files=1)
     progress.finish()
-    return Pairs.of(found)
+    return found
 
 
-def likely_pairs(pairs: Pairs, plain: Calibration) -> Mapping[int, Sequence[Pair]]:
-    """By query those that vectors alone make likeliest, one a video, at most `LOOKS`, with that probability for a
-    score."""
-    scores = 1 / (1 + np.exp(-np.clip(pairs.rows @ np.array(plain.weights), -50, 50)))
+def likely_pairs(found: Sequence[Pair], plain: Calibration) -> Mapping[int, Sequence[Pair]]:
+    """By query those that vectors alone make likeliest, however unlikely, one a video, as many as a search looks at,
+    with that probability for a score.
+    """
+    scores = probability(Pairs.of(found).rows @ np.array(plain.weights))
     likely: dict[int, dict[tuple[int, bool], Pair]] = {}
     for i in np.argsort(-scores, kind="stable").tolist():
-        pair, of_query = pairs.each[i], likely.setdefault(pairs.each[i].query, {})
-        place = pair.video, pair.elsewhere
+        pair = found[i]
+        of_query, place = likely.setdefault(pair.query, {}), (pair.video, pair.elsewhere)
         if len(of_query) < LOOKS and place not in of_query:
             of_query[place] = replace(pair, segment=replace(pair.segment, score=float(scores[i])))
     return {query: list(of_query.values()) for query, of_query in likely.items()}

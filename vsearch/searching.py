@@ -211,7 +211,6 @@ class SearchSession:
     def _find_like(self, examples: Examples) -> tuple[tuple[Hit, ...], Question | None]:
         """The hits of several examples at once: see `vsearch.search.examples`."""
         from vsearch.search.examples import nearest_examples
-        from vsearch.search.rank import rank
 
         request = self._request
         asked = [(os.fsdecode(name), self.ask(os.fsdecode(name))) for name in examples.like]
@@ -222,13 +221,8 @@ class SearchSession:
         unlikes = [self._find_at(question, there) for question in against]
         places = nearest_examples(likes, unlikes)
         examples_of = {place.match: place.example for place in places}
-        best = rank(
-            examples_of,
-            k=None if request.group is not None else request.hits,
-            min_similarity=self._least.similarity,
-            min_score=self._least.score,
-            per_video=request.places,
-        )
+        k = None if request.group is not None else request.hits
+        best = self._best(list(examples_of), k=k, per_video=request.places)
 
         def origin(match: Match) -> tuple[Question, str]:
             name, question = asked[examples_of[match]]
@@ -296,6 +290,12 @@ class SearchSession:
             for frames in seen_otherwise(question, codec=self._codec, head=self._head):
                 matches += seen(frames)
             matches = looked(matches)
+        return self._best(matches, k=k, per_video=per_video)
+
+    def _best(self, matches: Sequence[Match], *, k: int | None, per_video: int | None) -> list[Match]:
+        """Those that reach what hits have at least, best first."""
+        from vsearch.search.rank import rank
+
         good = [match for match in matches if match.segment.score >= self._least.of(match.segment)]
         return rank(good, k=k, min_similarity=self._least.similarity, per_video=per_video)
 

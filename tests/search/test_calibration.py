@@ -9,7 +9,7 @@ import pytest
 
 from vsearch.errors import LatentError
 from vsearch.records import Segment
-from vsearch.search.calibration import FEATURES, Background, Calibration, features, fitted
+from vsearch.search.calibration import FEATURES, Background, Calibration, Looks, features, fitted
 from vsearch.search.structure import Structure
 
 SEGMENT = Segment(0.0, 6.0, 10.0, 16.0, 1.0, 0.7, 0.7, 24, query_coverage=1.0, video_coverage=0.1)
@@ -101,4 +101,15 @@ def test_a_calibration_of_an_earlier_version_weighs_what_it_knew() -> None:
 )
 def test_a_malformed_calibration_is_refused(damaged: object) -> None:
     with pytest.raises(LatentError, match="calibration is malformed"):
+        Calibration.read({"calibration": damaged})
+
+
+def test_what_pictures_say_is_stored_with_the_rest() -> None:
+    looks = Looks((2.0, 0.5, 1.0, -0.25, -0.5, 4.0, -1.0), {"duplicate": 0.875, "similar": 0.25, "any": 0.0})
+    whole = replace(CALIBRATION, looks=looks)
+    assert Calibration.read({"calibration": whole.as_json()}) == whole
+    assert whole.least_looked("similar") == 0.25
+    assert whole.least("similar") == CALIBRATION.least_looked("similar") == 0.5
+    damaged = {**whole.as_json(), "looks": {"weights": {}, "thresholds": looks.thresholds}}
+    with pytest.raises(LatentError, match="malformed"):
         Calibration.read({"calibration": damaged})

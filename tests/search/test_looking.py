@@ -86,6 +86,18 @@ def test_frames_are_asked_for_by_their_numbers_in_the_video() -> None:
     assert set(seen) <= set(range(110, 116))
 
 
+def test_a_stored_query_that_plays_backwards_shows_its_frames_in_the_order_of_the_video() -> None:
+    film = footage(3)
+
+    def stored(numbers: np.ndarray) -> np.ndarray:
+        assert (np.diff(numbers) > 0).all()
+        return film[numbers]
+
+    shown = Shown.stored(np.arange(10.0), 7, np.arange(20, 30), lambda video: stored).pictures(np.array([6, 2, 4]))
+    assert shown is not None
+    assert np.array_equal(shown, film[[26, 22, 24]])
+
+
 @given(
     times=st.lists(st.floats(0, 60), min_size=1, max_size=40, unique=True).map(sorted),
     start_s=st.floats(0, 25),

@@ -73,3 +73,15 @@ def test_the_thresholds_are_what_so_many_strangers_reach_at_their_best() -> None
     best = np.where(same, -1, chances).reshape(1000, 6).max(axis=1)
     assert (best >= found.thresholds["similar"]).mean() == pytest.approx(0.025, abs=0.004)
     assert (best >= found.thresholds["duplicate"]).mean() == pytest.approx(0.002, abs=0.002)
+
+
+def test_what_acts_without_looking_lets_few_other_moments_of_a_video_pass() -> None:
+    rng = np.random.default_rng(6)
+    queries, kind = np.repeat(np.arange(1000), 3), np.tile([0, 1, 2], 1000)
+    rows = np.zeros((3000, len(FEATURES)))
+    rows[:, 0] = 1
+    rows[:, FEATURES.index("similarity")] = np.array([0.2, 0.7, 0.5])[kind] + rng.normal(0, 0.05, 3000)
+    found = calibration_of(Pairs(rows, kind == 1, queries, kind == 2))
+    chances = 1 / (1 + np.exp(-rows @ np.array(found.weights)))
+    assert (chances[kind == 2] >= found.thresholds["duplicate"]).mean() == pytest.approx(0.05, abs=0.01)
+    assert (chances[kind == 2] >= found.thresholds["similar"]).mean() > 0.2

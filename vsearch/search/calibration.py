@@ -90,7 +90,7 @@ class Looks:
 
     def judged(self, segment: Segment, alike: Likeness, motion: Motion) -> Segment:
         """The segment with the probability after its pictures were compared in place of the one before."""
-        probable = _probability(float(look_features(segment, alike, motion) @ np.array(self.weights)))
+        probable = float(probability(look_features(segment, alike, motion) @ np.array(self.weights)))
         return replace(segment, score=probable * segment.own, details=alike.alike)
 
 
@@ -136,8 +136,8 @@ class Calibration:
 
     def calibrated(self, segment: Segment, level: float, structure: Structure, *, view: bool = False) -> Segment:
         """The segment with its probability in place of its score."""
-        odds = float(features(segment, level, structure, view=view) @ np.array(self.weights))
-        return replace(segment, score=_probability(odds))
+        odds = features(segment, level, structure, view=view) @ np.array(self.weights)
+        return replace(segment, score=float(probability(odds)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,8 +213,9 @@ def look_features(segment: Segment, alike: Likeness, motion: Motion) -> Floats:
     return np.array([1.0, odds, *counts, motion.agreement, float(motion.change > MOVES)])
 
 
-def _probability(odds: float) -> float:
-    return float(1 / (1 + np.exp(-np.clip(odds, -50, 50))))
+def probability(odds: Floats) -> Floats:
+    """Of these logarithms of odds, of any shape."""
+    return np.asarray(1 / (1 + np.exp(-np.clip(odds, -50, 50))))
 
 
 def _weights_and_thresholds(
@@ -245,7 +246,7 @@ def fitted(rows: Floats, same: NDArray[np.bool_], *, ridge: float = 1e-2, steps:
     weights = np.zeros(rows.shape[1])
     penalty = ridge * np.diag([0.0] + [1.0] * (rows.shape[1] - 1))
     for _ in range(steps):
-        chance = 1 / (1 + np.exp(-np.clip(rows @ weights, -50, 50)))
+        chance = probability(rows @ weights)
         slope = rows.T @ (counted * (same - chance)) - penalty @ weights
         curve = (rows * (counted * np.maximum(chance * (1 - chance), 1e-9))[:, None]).T @ rows + penalty
         step = np.linalg.solve(curve, slope)

@@ -17,6 +17,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from vsearch.metrics import LUMA_BT601
+
 MOST_DETAILS = 400  # of one picture, the strongest
 LEAST_CONTRAST = 0.015  # of a detail: less than usual, as previews are soft
 EDGE_RATIO = 12.0  # of the curvatures of a detail, above which it is an edge
@@ -181,6 +183,6 @@ def _changes(cells: Floats) -> Floats:
 
 def luma_of(frames: NDArray[np.uint8]) -> Luma:
     """(n, 3, H, W) uint8 RGB -> (n, H, W) uint8."""
-    weights = np.array([0.299, 0.587, 0.114], np.float32)
+    weights = np.array(LUMA_BT601, np.float32)
     luma: Luma = np.rint(np.einsum("nchw,c->nhw", frames.astype(np.float32), weights)).astype(np.uint8)
     return luma

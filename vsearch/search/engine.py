@@ -66,7 +66,6 @@ def find(
     *,
     k: int | None = 10,
     min_similarity: float = DEFAULT_MIN_SIMILARITY,
-    min_score: float = 0.0,
     per_video: int | None = 1,
     allowed: NDArray[np.int64] | None = None,
     judge: Judge | None = None,
@@ -98,7 +97,7 @@ def find(
         if len(track.vectors):
             segments = _segments(query, track, per_video, min_similarity, settings.align)
             matches.extend(Match(track.video_id, probable(track, segment), query.view) for segment in segments)
-    return rank(matches, k=k, min_similarity=min_similarity, min_score=min_score, per_video=per_video)
+    return rank(matches, k=k, min_similarity=min_similarity, per_video=per_video)
 
 
 def discounted(query: QueryFrames, index: AnnIndex, settings: SearchSettings) -> QueryFrames:

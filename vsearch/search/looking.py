@@ -30,7 +30,6 @@ WORKERS = 2  # pictures whose details are sought at once
 Pictures = Callable[[NDArray[np.int64]], NDArray[np.uint8]]
 """Called with ascending numbers (n,) of frames; gives them (n, 3, H, W) uint8 RGB. May raise LatentError."""
 
-
 PicturesOf = Callable[[int], Pictures | None]
 """The pictures of a video of the library; None where it has none. May raise LatentError."""
 
@@ -50,7 +49,10 @@ class Shown:
 
         def shown(rows: NDArray[np.int64]) -> NDArray[np.uint8] | None:
             kept = pictures(video_id)
-            return None if kept is None else kept(numbers[rows])
+            if kept is None:
+                return None
+            order = np.argsort(rows)  # they descend where the query plays backwards
+            return kept(numbers[rows[order]])[np.argsort(order)]
 
         return Shown(times_s, shown)
 
@@ -97,8 +99,8 @@ def _all_details(pictures: Luma) -> list[Details]:
 def side_by_side(
     times_s: NDArray[np.float64], track: Track, segment: Segment
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """(n,) pictures of a query at these times, and (n,) frames of the track, ascending each: those of a segment that
-    its line puts nearest to each other, at most `WATCHED`, evenly spread.
+    """(n,) pictures of a query at these times, and (n,) frames of the track, ascending: those of a segment that its
+    line puts nearest to each other, at most `WATCHED`, evenly spread.
     """
     inside = np.flatnonzero((times_s >= segment.query_start_s - 1e-6) & (times_s <= segment.query_end_s + 1e-6))
     if len(inside) == 0:

@@ -23,10 +23,9 @@ def rank(
     *,
     k: int | None,
     min_similarity: float,
-    min_score: float = 0.0,
     per_video: int | None = None,
 ) -> list[Match]:
-    """The best `k` matches whose similarity and score reach these, best score first, ties by video, then start.
+    """The best `k` matches whose similarity reaches this, best score first, ties by video, then start.
 
     k: None for all of them. per_video: at most so many of one video (None: no limit). Where several views found the
     same place, the best stays. Fewer than k, or none, when no more are good enough. Raises ValueError for k or
@@ -34,7 +33,7 @@ def rank(
     """
     if (k is not None and k < 1) or (per_video is not None and per_video < 1):
         raise ValueError(f"k and per_video must be at least 1, not {k} and {per_video}")
-    good = [m for m in matches if m.segment.similarity >= min_similarity and m.segment.score >= min_score]
+    good = [m for m in matches if m.segment.similarity >= min_similarity]
     good.sort(key=lambda match: (-match.segment.score, match.video_id, match.segment.start_s))
     kept: list[Match] = []
     places: defaultdict[int, list[Match]] = defaultdict(list)
