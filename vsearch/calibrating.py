@@ -3,8 +3,9 @@
 Edited excerpts of the videos that the head's training held out are asked of a gallery of all packed videos, views of
 the query included. The best segment in the query's own group shows the same material; the best one in another scene
 does not, nor does the best one elsewhere in the query's own video, where that looks different: other footage of one
-camera is what is taken for a copy most easily. What an edit shows beside or around the excerpt counts neither way. The
-likeliest segments by vectors alone are then looked at, as a search would, and what their pictures say is fitted on top.
+camera is what is taken for a copy most easily. What an edit shows beside or around the excerpt counts neither way, and
+neither does its own video at another moment than that which the excerpt is of. The likeliest segments by vectors alone
+are then looked at, as a search would, and what their pictures say is fitted on top.
 The models that are fitted are in `vsearch.search.calibration`.
 """
 
@@ -43,7 +44,7 @@ from vsearch.search.looking import Looker, Pictures, Shown
 from vsearch.search.queries.base import QueryFrames
 from vsearch.search.structure import nearest, structure_of
 from vsearch.search.views import View, views
-from vsearch.searching import LOOKS
+from vsearch.searching import LOOKS, WORTH_A_LOOK
 from vsearch.training.data import PackedEntry, PackedFrames
 from vsearch.training.excerpts import Excerpt, edited_excerpts, library_frames, videos_of
 
@@ -51,10 +52,11 @@ SamePicture = tuple[str, str]
 
 CANDIDATES = 6  # videos that are aligned with a view of a query, besides those of its own group
 APART_S = 3.0  # from an excerpt, what shows another moment
+ASTRAY_S = 1.0  # off, where a segment is of another moment
 DIFFERENT = 6.0  # root mean square, in grey levels, from which on it looks different
 TURNS = 4  # in which model and best segments settle
 FALSE_HITS = {"duplicate": 0.002, "similar": 0.025, "any": 1.0}  # share of strangers that reach each threshold
-FALSE_MOMENTS = {"duplicate": 0.05}  # share of other moments of a query's own video that do
+FALSE_MOMENTS = {"duplicate": 0.02}  # share of other moments of a query's own video that do
 
 Rows = NDArray[np.float64]
 
@@ -104,7 +106,8 @@ class _Made:
 @dataclass(frozen=True, slots=True, eq=False)
 class Pair:
     """A segment of a generated query in a video of the gallery, both by their numbers. row: (f,) float64, what it is
-    judged by; same: whether the video is of the query's own group; elsewhere: whether it is another moment of it.
+    judged by; same: whether the video is of the query's own group; elsewhere: whether it was sought in the rest of its
+    own video; astray: whether it is of the own video, but shows something else than the query.
     """
 
     query: int
@@ -113,6 +116,7 @@ class Pair:
     row: NDArray[np.float64]
     same: bool
     elsewhere: bool = False
+    astray: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -127,7 +131,9 @@ class Pairs:
     elsewhere: NDArray[np.bool_]
 
     @staticmethod
-    def of(pairs: Sequence[Pair]) -> Pairs:
+    def of(found: Sequence[Pair]) -> Pairs:
+        """Those that count."""
+        pairs = [pair for pair in found if not pair.astray]
         return Pairs(
             rows=np.array([pair.row for pair in pairs]),
             same=np.array([pair.same for pair in pairs], bool),
@@ -179,7 +185,8 @@ def calibration_of(pairs: Pairs) -> Calibration:
 
 def looks_of(pairs: Pairs) -> Looks:
     """What pictures say besides."""
-    weights, thresholds = pairs.fit(pairs.rows[:, LOOK_FEATURES.index("odds")])
+    odds = [LOOK_FEATURES.index(name) for name in ("odds", "odds moving")]
+    weights, thresholds = pairs.fit(pairs.rows[:, odds].sum(axis=1))
     return Looks(tuple(weights.tolist()), thresholds)
 
 
@@ -202,9 +209,10 @@ def generated_pairs(made: _Made, gallery: _Gallery, progress: Progress) -> list[
             asked += [] if rest is None else [(False, True, rest)]
             for own, elsewhere, track in asked:
                 for segment in segments_of(query, track, max_segments=1, settings=AlignSettings()):
+                    astray = own and gallery.astray(excerpt, track.video_id, segment)
                     if not elsewhere or gallery.looks_different(excerpt, segment):
                         row = features(segment, level, structure_of(query, track, segment), view=bool(query.view))
-                        found.append(Pair(number, track.video_id, segment, row, own, elsewhere))
+                        found.append(Pair(number, track.video_id, segment, row, own, elsewhere, astray))
         progress.advance(files=1)
     progress.finish()
     return found
@@ -220,22 +228,24 @@ def looked_pairs(
         shown = Shown(excerpt.times_s, partial(np.take, excerpt.frames, axis=0))
         looker = Looker(shown, gallery.pictures, Looks((0.0,) * len(LOOK_FEATURES), {}))
         for pair in likely.get(number, ()):
-            rest = gallery.besides(excerpt) if pair.elsewhere else None
-            seen = looker.seen(rest or gallery.tracks[pair.video], pair.segment)
+            track = (gallery.besides(excerpt) if pair.elsewhere else None) or gallery.tracks[pair.video]
+            seen = looker.seen(track, pair.segment)
             if seen is not None:
-                found.append(replace(pair, row=look_features(pair.segment, *seen)))
+                astray = pair.same and gallery.astray(excerpt, pair.video, seen.placed(pair.segment, track))
+                found.append(replace(pair, row=look_features(pair.segment, seen.alike, seen.motion), astray=astray))
         progress.advance(files=1)
     progress.finish()
     return found
 
 
 def likely_pairs(found: Sequence[Pair], plain: Calibration) -> Mapping[int, Sequence[Pair]]:
-    """By query those that vectors alone make likeliest, however unlikely, one a video, as many as a search looks at,
-    with that probability for a score.
+    """By query those that vectors alone make likeliest, one a video, as many and as likely as a search looks at, with
+    that probability for a score.
     """
-    scores = probability(Pairs.of(found).rows @ np.array(plain.weights))
+    scores = probability(np.array([pair.row for pair in found]) @ np.array(plain.weights))
     likely: dict[int, dict[tuple[int, bool], Pair]] = {}
-    for i in np.argsort(-scores, kind="stable").tolist():
+    likeliest_first = np.argsort(-scores, kind="stable")
+    for i in likeliest_first[scores[likeliest_first] >= WORTH_A_LOOK].tolist():
         pair = found[i]
         of_query, place = likely.setdefault(pair.query, {}), (pair.video, pair.elsewhere)
         if len(of_query) < LOOKS and place not in of_query:
@@ -246,11 +256,10 @@ def likely_pairs(found: Sequence[Pair], plain: Calibration) -> Mapping[int, Sequ
 def _queries(excerpt: Excerpt, codec: LatentCodec, head: EmbeddingHead) -> Iterator[QueryFrames]:
     """An excerpt as it is, then as its views."""
     height, width = excerpt.frames.shape[2:]
-    shown = [View("", excerpt.frames), *views(excerpt.frames, display_aspect=width / height)]
-    weights = np.ones(len(excerpt.frames), np.float32)
-    for view in shown:
-        vectors = head.embed(codec.nearest(view.frames))
-        yield QueryFrames(vectors, excerpt.times_s, weights, 0.0, excerpt.end_s, excerpt.still, view.name)
+    plain = View("", excerpt.frames, np.arange(len(excerpt.frames)))
+    for view in (plain, *views(excerpt.frames, display_aspect=width / height)):
+        vectors, times = head.embed(codec.nearest(view.frames)), excerpt.times_s[view.rows]
+        yield QueryFrames(vectors, times, np.ones(len(times), np.float32), 0.0, excerpt.end_s, excerpt.still, view.name)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -287,6 +296,13 @@ class _Gallery:
         times = self.tracks[number].times_s
         away = (times < of.source_s.min() - APART_S) | (times > of.source_s.max() + APART_S)
         return self.tracks[number].only(away) if away.any() else None
+
+    def astray(self, of: Excerpt, video: int, segment: Segment) -> bool:
+        """Whether a segment of an excerpt's own video is of another moment, that looks different."""
+        if self.entries[video] != of.entry:
+            return False
+        off_s = float(np.median(np.abs(segment.video_times(of.times_s) - of.source_s)))
+        return off_s > ASTRAY_S and self.looks_different(of, segment)
 
     def looks_different(self, of: Excerpt, segment: Segment) -> bool:
         """Whether what a segment of that video shows is not what the excerpt shows, before it was edited."""

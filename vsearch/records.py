@@ -8,7 +8,7 @@ video's `start_pts` (product definition of *time zero*).
 from __future__ import annotations
 
 from base64 import b64encode
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
 
@@ -338,6 +338,36 @@ class Segment:
         """When the video shows what the query shows at these times."""
         first_s = self.start_s if self.rate > 0 else self.end_s
         return np.asarray(first_s + self.rate * (query_times_s - self.query_start_s))
+
+    def query_times(self, video_times_s: NDArray[np.float64]) -> NDArray[np.float64]:
+        """When the query shows what the video shows at these times: the inverse of `video_times`."""
+        first_s = self.start_s if self.rate > 0 else self.end_s
+        return np.asarray(self.query_start_s + (video_times_s - first_s) / self.rate)
+
+    def shifted(self, by_s: float, duration_s: float) -> Segment:
+        """The segment if the query shows everything so much later than it says, as far as the video, of this duration,
+        has it.
+        """
+        start_s, end_s = (min(max(time - by_s * self.rate, 0.0), duration_s) for time in (self.start_s, self.end_s))
+        first_s, last_s = np.clip(
+            np.sort(self.query_times(np.array([start_s, end_s])) + by_s), self.query_start_s, self.query_end_s
+        ).tolist()
+        shares = [
+            1.0 if before <= 0 else after / before
+            for before, after in (
+                (self.query_end_s - self.query_start_s, last_s - first_s),
+                (self.end_s - self.start_s, end_s - start_s),
+            )
+        ]
+        return replace(
+            self,
+            query_start_s=first_s,
+            query_end_s=last_s,
+            start_s=start_s,
+            end_s=end_s,
+            query_coverage=self.query_coverage * shares[0],
+            video_coverage=self.video_coverage * shares[1],
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,7 @@ Query = Path | str | Examples
 
 LOOKS = 8  # matches of a query whose pictures are compared, at most
 LOOKS_AT_ALL = 64  # where all above a score are asked for
-WORTH_A_LOOK = 0.01  # the probability from which on pictures may change the answer
+WORTH_A_LOOK = 0.03  # the probability from which on pictures may change the answer
 WORTH_ANOTHER = 0.1  # the same once one match is beyond doubt
 SURELY_ABOVE = 0.1  # by so much above the floor of a head that was not calibrated nothing is doubtful
 NEVER_RIGHT_BELOW = 0.3  # a similarity that no calibration makes probable

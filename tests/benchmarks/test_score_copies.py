@@ -13,6 +13,7 @@ from benchmarks.copies import COPY, LOOKALIKE, STRANGER
 from benchmarks.datasets import Video
 from benchmarks.edited_queries import Query
 from benchmarks.score_copies import (
+    SHOWS_AGAIN,
     CopyAnswer,
     CopyHit,
     Threshold,
@@ -52,6 +53,14 @@ def test_recall_counts_groups_and_passes_lookalikes_over() -> None:
     ]
     scored = score_finding(found, [])
     assert (scored.recall_at_1, scored.recall_at_5) == (0.25, 0.5)
+
+
+def test_a_video_that_shows_another_one_again_is_no_wrong_answer_where_that_may_be_seen() -> None:
+    again, shown = (video(name) for name in SHOWS_AGAIN)
+    assert not answer(hit(again, 0.9), source=shown).counted()
+    assert not answer(hit(again, 0.9), edit="side by side").counted()
+    assert answer(hit(again, 0.9), edit="mirror").counted()
+    assert answer(hit(OTHER, 0.9), source=shown).counted()
 
 
 def test_uap_of_known_rankings() -> None:

@@ -105,11 +105,17 @@ def test_a_malformed_calibration_is_refused(damaged: object) -> None:
 
 
 def test_what_pictures_say_is_stored_with_the_rest() -> None:
-    looks = Looks((2.0, 0.5, 1.0, -0.25, -0.5, 4.0, -1.0), {"duplicate": 0.875, "similar": 0.25, "any": 0.0})
+    looks = Looks((2.0, 0.5, 0.25, 1.0, -0.5, -0.25, -0.5, 4.0, -1.0), {"duplicate": 0.875, "similar": 0.25, "any": 0.0})
     whole = replace(CALIBRATION, looks=looks)
     assert Calibration.read({"calibration": whole.as_json()}) == whole
     assert whole.least_looked("similar") == 0.25
     assert whole.least("similar") == CALIBRATION.least_looked("similar") == 0.5
-    damaged = {**whole.as_json(), "looks": {"weights": {}, "thresholds": looks.thresholds}}
+    stored = whole.as_json()["looks"]
+    damaged = {**whole.as_json(), "looks": {**stored, "thresholds": {}}}
     with pytest.raises(LatentError, match="malformed"):
         Calibration.read({"calibration": damaged})
+
+
+def test_what_another_version_said_of_pictures_is_left_out() -> None:
+    looks = {"weights": {"constant": 2.0, "odds": 0.5, "alike": 1.0}, "thresholds": {"duplicate": 0.9, "similar": 0.3}}
+    assert Calibration.read({"calibration": {**CALIBRATION.as_json(), "looks": looks}}) == CALIBRATION

@@ -16,11 +16,11 @@ from vsearch.errors import LatentError
 from vsearch.records import Segment
 from vsearch.search.calibration import Looks
 from vsearch.search.gallery import Track
-from vsearch.search.looking import WATCHED, Looker, Shown, side_by_side
+from vsearch.search.looking import SHIFTED_S, WATCHED, Looker, Shown, side_by_side
 
 SEGMENT = Segment(0.0, 5.0, 10.0, 15.0, 1.0, 0.6, 0.4, 20, query_coverage=1.0, video_coverage=0.2)
-# 1, odds, log details alike, of the video's, of the query's, moving alike, moving
-LOOKS = Looks((-4.0, 1.0, 2.0, 0.0, 0.0, 1.0, 0.0), {"duplicate": 0.9, "similar": 0.5, "any": 0.0})
+# 1, odds still and moving, log details alike still and moving, of the video's, of the query's, agreement, moving
+LOOKS = Looks((-4.0, 1.0, 1.0, 2.0, 2.0, 0.0, 0.0, 1.0, 0.0), {"duplicate": 0.9, "similar": 0.5, "any": 0.0})
 
 
 def track(n: int = 30, first: int = 0) -> Track:
@@ -74,16 +74,18 @@ def test_damaged_pictures_are_named_and_change_nothing(caplog: pytest.LogCapture
 
 
 def test_frames_are_asked_for_by_their_numbers_in_the_video() -> None:
-    asked = footage(1)[:5]
+    film = footage(1)
+    asked = film[:5]
     seen: list[int] = []
 
     def stored(numbers: np.ndarray) -> np.ndarray:
         seen.extend(numbers.tolist())
-        return asked[numbers - 110]
+        return film[numbers - 100]
 
     shown = Shown(np.arange(5, dtype=np.float64), lambda rows: asked[rows])
     Looker(shown, lambda video: stored, LOOKS).at(track(first=100), SEGMENT)
-    assert set(seen) <= set(range(110, 116))
+    assert set(seen) <= set(range(107, 119))
+    assert len(seen) == WATCHED
 
 
 def test_a_stored_query_that_plays_backwards_shows_its_frames_in_the_order_of_the_video() -> None:
@@ -111,11 +113,59 @@ def test_pairs_ascend_are_few_and_lie_in_the_segment(
     segment = replace(
         SEGMENT, query_start_s=5.0, query_end_s=5.0 + length_s, start_s=start_s, end_s=start_s + length_s, rate=rate
     )
-    rows, columns = side_by_side(np.array(times), there, segment)
-    assert 1 <= len(rows) == len(columns) <= WATCHED
+    asked = np.array(times)
+    columns, lineups = side_by_side(asked, there, segment)
+    assert 1 <= len(columns) <= WATCHED
     assert (np.diff(columns) > 0).all()
-    asked = np.array(times)[rows]
-    inside = (np.array(times) >= 5.0 - 1e-6) & (np.array(times) <= 5.0 + length_s + 1e-6)
-    assert inside[rows].all() or not inside.any()
-    apart = np.abs(segment.video_times(asked)[:, None] - there.times_s[None])
-    assert (apart[np.arange(len(rows)), columns] <= apart.min(axis=1) + 1e-9).all()
+    expected = lineups[0]
+    assert expected.shift_s == 0
+    assert len(expected.rows) >= 1
+    inside = (asked >= 5.0 - 1e-6) & (asked <= 5.0 + length_s + 1e-6)
+    for lineup in lineups:
+        assert len(np.unique(lineup.rows)) == len(lineup.rows) == len(np.unique(lineup.columns))
+        assert abs(lineup.shift_s) <= SHIFTED_S
+        assert inside[lineup.rows].all() or not inside.any()
+        if len(lineup.rows) > 1:
+            meant = segment.query_times(there.times_s[columns[lineup.columns]]) + lineup.shift_s
+            assert (np.abs(asked[lineup.rows] - meant) <= SHIFTED_S / 2 + 1e-9).all()
+
+
+def walk(first: int, n: int, step: int = 1) -> np.ndarray:
+    """Moments of one room, in which a block goes its way."""
+    (room,) = scene_frames(4, 1)
+    frames = np.stack([room] * n)
+    for frame, moment in zip(frames, range(first, first + n * step, step), strict=True):
+        left = 40 + 90 * (moment * 5 % 23) // 23
+        frame[:, 40 : 40 + 3 * (moment % 20), left : left + 20] = 250
+    return frames
+
+
+@pytest.mark.parametrize("off_s", [-2.0, 0.0, 2.0])
+def test_a_segment_is_put_where_what_moves_agrees(off_s: float) -> None:
+    there = replace(SEGMENT, start_s=10.0 + off_s, end_s=15.0 + off_s)
+    found = looker(walk(10, 6), walk(0, 30)).at(track(), there)
+    assert (found.start_s, found.end_s) == (10.0, 15.0)
+    assert (found.query_start_s, found.query_end_s) == (0.0, 5.0)
+
+
+@given(
+    rate=st.sampled_from([-1.5, -1.0, 0.5, 1.0, 2.0]),
+    start_s=st.floats(0, 20),
+    length_s=st.floats(0.5, 20),
+    by_s=st.floats(-3, 3),
+)
+def test_a_shifted_segment_says_everything_so_much_later_and_stays_in_the_video(
+    rate: float, start_s: float, length_s: float, by_s: float
+) -> None:
+    end_s = start_s + length_s
+    segment = replace(SEGMENT, query_start_s=2.0, query_end_s=2.0 + length_s / abs(rate), rate=rate)
+    segment = replace(segment, start_s=start_s, end_s=end_s)
+    assert np.allclose(segment.video_times(segment.query_times(np.array([1.0, 7.0]))), [1.0, 7.0])
+    moved = segment.shifted(by_s, 40.0)
+    assert 0 <= moved.start_s <= moved.end_s <= 40.0
+    assert 2.0 <= moved.query_start_s <= moved.query_end_s <= segment.query_end_s
+    assert 0 <= moved.query_coverage <= 1.0
+    assert 0 <= moved.video_coverage <= 0.2 + 1e-9
+    if moved.end_s > moved.start_s:
+        asked = np.array([moved.query_start_s, moved.query_end_s])
+        assert np.allclose(moved.video_times(asked), segment.video_times(asked - by_s), atol=1e-6)

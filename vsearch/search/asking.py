@@ -105,12 +105,13 @@ def seen_otherwise(question: Question, *, codec: LatentCodec, head: EmbeddingHea
         return
     rows, asked = question.pictures.rows, question.frames
     for view in views(question.pictures.frames, display_aspect=question.pictures.display_aspect):
+        seen = rows[view.rows]
         informative = (~low_information(view.frames)).astype(np.float32)
         yield replace(
             asked,
             vectors=head.embed(codec.nearest(view.frames)),
-            times_s=asked.times_s[rows],
-            weights=informative * asked.weights[rows],
+            times_s=asked.times_s[seen],
+            weights=informative * asked.weights[seen],
             view=view.name,
         )
 

@@ -32,7 +32,7 @@ OWN_S = 1.0  # of a match, besides what recurs, that make it worth all of its pr
 NEIGHBOURS = 8  # background frames that tell the level of a query frame
 FEATURES = ("constant", "similarity", "level", "seconds", "support", "variety", "agreement", "motion", "view")
 ALWAYS = 5  # of the features, which every calibration weighs; earlier ones knew no others
-LOOK_FEATURES = ("constant", "odds", "alike", "found", "asked", "moving", "moves")
+LOOK_FEATURES = ("constant", "odds", "odds moving", "alike", "alike moving", "found", "asked", "agreement", "moves")
 MOST_ODDS = 12.0  # (the logarithm of) that a probability is taken for
 MOVES = 3.0  # grey levels by which a picture changes that moves
 
@@ -106,16 +106,19 @@ class Calibration:
 
     @classmethod
     def read(cls, search: Mapping[str, Any]) -> Calibration | None:
-        """What a head's card says under `search`; None for a head that was not calibrated. Raises LatentError."""
+        """What a head's card says under `search`; None for a head that was not calibrated. What another version says of
+        pictures is left out. Raises LatentError.
+        """
         stored = search.get("calibration")
         if stored is None:
             return None
         try:
             known = {"weights": {**dict.fromkeys(FEATURES[ALWAYS:], 0.0), **stored["weights"]}}
             looks = stored.get("looks")
+            known_here = looks is not None and set(looks["weights"]) == set(LOOK_FEATURES)  # of this version
             return cls(
                 *_weights_and_thresholds({**stored, **known}, FEATURES),
-                None if looks is None else Looks(*_weights_and_thresholds(looks, LOOK_FEATURES)),
+                Looks(*_weights_and_thresholds(looks, LOOK_FEATURES)) if known_here else None,
             )
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise LatentError(f"the head's calibration is malformed: {error!r}") from error
@@ -203,14 +206,17 @@ def features(segment: Segment, level: float, structure: Structure, *, view: bool
 
 
 def look_features(segment: Segment, alike: Likeness, motion: Motion) -> Floats:
-    """(7,) what the probability is told by once pictures were compared, as `LOOK_FEATURES` names them: 1, the log odds
-    from vectors alone, log(1 + details alike), log(1 + details) of the video's and of the query's pictures, whether
-    what changes agrees, and whether anything does.
+    """(9,) what the probability is told by once pictures were compared, as `LOOK_FEATURES` names them: 1; the log odds
+    from vectors alone, and log(1 + details alike), each apart for footage that moves, of which both say less; log(1 +
+    details) of the video's and of the query's pictures; whether what changes agrees, and whether anything does.
     """
     chance = float(np.clip(segment.score / segment.own, 1e-9, 1 - 1e-9))
     odds = float(np.clip(np.log(chance / (1 - chance)), -MOST_ODDS, MOST_ODDS))
-    counts = np.log1p([alike.alike, alike.found, alike.asked])
-    return np.array([1.0, odds, *counts, motion.agreement, float(motion.change > MOVES)])
+    alone, found, asked = np.log1p([alike.alike, alike.found, alike.asked]).tolist()
+    moves = float(motion.change > MOVES)
+    still = 1.0 - moves
+    said = [still * odds, moves * odds, still * alone, moves * alone, found, asked, motion.agreement, moves]
+    return np.array([1.0, *said])
 
 
 def probability(odds: Floats) -> Floats:

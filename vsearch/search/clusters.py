@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 from vsearch.errors import InputError
 
-SAMPLE = 2000  # vectors on which the number of groups is chosen
+SAMPLE = 2000  # vectors that are joined to groups; of more the others go to the group whose centre is nearest
 MOST_GROUPS = 256  # that are tried when no number is given
+SCALE_NEIGHBOUR = 4  # whose distance is the scale of where a vector is
+LEAST_SCALE = 0.02  # of a vector with copies
 STRAY_SHARE = 0.5  # of the median cosine with the group's centre: below, a vector is not of the group
 LEAST_SILHOUETTE = 0.1  # below, no division is better than none
 
@@ -44,28 +46,84 @@ def clip_vector(vectors: NDArray[np.float32], low_information: NDArray[np.bool_]
     return np.asarray(mean / length, np.float32) if length > 1e-6 else None
 
 
-def group(vectors: NDArray[np.float32], *, n: int | None = None, method: str = "kmeans", seed: int = 0) -> Grouping:
+def group(vectors: NDArray[np.float32], *, n: int | None = None, method: str = "linkage", seed: int = 0) -> Grouping:
     """Divide unit vectors (m, d) float32 into groups; the same for the same vectors and seed.
 
-    n: how many (k-means only; at most m are made); None: as many as give the best silhouette, one if none is good.
-    method: "kmeans" puts every vector into a group, "hdbscan" leaves out what lies alone. Raises InputError for another
-    method or for an n that cannot be, UnavailableError for k-means without FAISS.
+    n: how many ("linkage" only; at most m are made); None: as many as give the best silhouette, one if none is good.
+    method: "linkage" puts every vector into a group, "hdbscan" leaves out what lies alone. Raises InputError for
+    another method or for an n that cannot be.
     """
     if method not in METHODS:
         raise InputError(f"the method must be one of {', '.join(METHODS)}, not {method!r}")
-    if n is not None and (n < 1 or method != "kmeans"):
+    if n is not None and (n < 1 or method != "linkage"):
         raise InputError(f"{method} cannot make {n} groups")
     if len(vectors) == 0:
         return Grouping((), ())
     return _grouping(vectors, METHODS[method](vectors, n, seed))
 
 
-def _kmeans(vectors: NDArray[np.float32], n: int | None, seed: int) -> Labels:
-    from vsearch.search.ann.kmeans import spherical_kmeans
+def _linkage(vectors: NDArray[np.float32], n: int | None, seed: int) -> Labels:
+    """Joined by average linkage, the nearest first."""
+    from scipy.cluster.hierarchy import linkage
+    from scipy.spatial.distance import squareform
 
-    if n is None:
-        n = _best_number(vectors, seed)
-    return spherical_kmeans(vectors, min(n, len(vectors)), seed=seed)[0]
+    rng = np.random.default_rng(seed)
+    some = np.arange(len(vectors))
+    if len(vectors) > SAMPLE:
+        some = np.sort(rng.choice(len(vectors), SAMPLE, replace=False))
+    if len(some) < 2:
+        return np.zeros(len(vectors), np.int64)
+    distances = _distances(vectors[some])
+    tree = linkage(squareform(_scaled(distances), checks=False), "average")
+    labels = _best_cut(tree, distances) if n is None else _cut(tree, n)
+    if len(some) == len(vectors):
+        return labels
+    centres = np.stack([vectors[some[labels == label]].mean(axis=0) for label in range(labels.max() + 1)])
+    centres /= np.maximum(np.linalg.norm(centres, axis=1, keepdims=True), 1e-12)
+    everywhere: Labels = (vectors @ centres.T).argmax(axis=1).astype(np.int64)
+    everywhere[some] = labels
+    return everywhere
+
+
+def _distances(vectors: NDArray[np.float32]) -> NDArray[np.float64]:
+    """(m, m): 1 less the cosines."""
+    distances = np.maximum(1.0 - vectors.astype(np.float64) @ vectors.T, 0.0)
+    np.fill_diagonal(distances, 0.0)
+    return np.asarray((distances + distances.T) / 2)
+
+
+def _scaled(distances: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Distances by the scale of where both are (Zelnik-Manor and Perona, NIPS 2004), half as much as they have it:
+    shots of a talk lie closer together than those of a journey.
+    """
+    place = min(SCALE_NEIGHBOUR, len(distances) - 1)
+    scales = np.maximum(np.partition(distances, place, axis=1)[:, place], LEAST_SCALE) ** 0.25
+    scaled: NDArray[np.float64] = distances / scales / scales[:, None]
+    return scaled
+
+
+def _cut(tree: NDArray[np.float64], n: int) -> Labels:
+    """The labels 0, 1 and so on of `n` groups, or of as many as there are vectors."""
+    from scipy.cluster.hierarchy import cut_tree
+
+    labels: Labels = cut_tree(tree, n_clusters=min(n, len(tree) + 1))[:, 0].astype(np.int64)
+    return labels
+
+
+def _best_cut(tree: NDArray[np.float64], distances: NDArray[np.float64]) -> Labels:
+    """The cut with the best mean silhouette (Rousseeuw 1987): by coarse steps, then fine."""
+    largest = min(len(tree), MOST_GROUPS)
+    tried: dict[int, float] = {1: LEAST_SILHOUETTE}
+
+    def try_numbers(numbers: NDArray[np.int64]) -> int:
+        for number in np.unique(np.clip(numbers, 1, largest)).tolist():
+            if number not in tried:
+                tried[number] = _silhouette(distances, _cut(tree, number))
+        return max(tried, key=lambda number: (tried[number], -number))
+
+    best = try_numbers(np.round(np.geomspace(2, max(2, largest), 14)).astype(np.int64))
+    best = try_numbers(np.round(best * np.linspace(0.75, 1.33, 8)).astype(np.int64))
+    return _cut(tree, try_numbers(best + np.arange(-2, 3)))
 
 
 def _hdbscan(vectors: NDArray[np.float32], n: int | None, seed: int) -> Labels:
@@ -88,35 +146,13 @@ def _without_strays(vectors: NDArray[np.float32], labels: Labels) -> Labels:
     return kept
 
 
-METHODS: dict[str, Callable[[NDArray[np.float32], int | None, int], Labels]] = {"kmeans": _kmeans, "hdbscan": _hdbscan}
+METHODS: dict[str, Callable[[NDArray[np.float32], int | None, int], Labels]] = {
+    "linkage": _linkage,
+    "hdbscan": _hdbscan,
+}
 
 
-def _best_number(vectors: NDArray[np.float32], seed: int) -> int:
-    """The number of groups with the best mean silhouette (Rousseeuw 1987) on a sample: by coarse steps, then fine."""
-    from vsearch.search.ann.kmeans import spherical_kmeans
-
-    rng = np.random.default_rng(seed)
-    sample = vectors if len(vectors) <= SAMPLE else vectors[np.sort(rng.choice(len(vectors), SAMPLE, replace=False))]
-    largest = min(len(sample) - 1, MOST_GROUPS)
-    if largest < 2:
-        return 1
-    distances = np.maximum(1.0 - sample @ sample.T, 0.0)
-    np.fill_diagonal(distances, 0.0)
-    tried: dict[int, float] = {}
-
-    def try_numbers(numbers: NDArray[np.int64]) -> int:
-        for number in np.unique(np.clip(numbers, 2, largest)).tolist():
-            if number not in tried:
-                tried[number] = _silhouette(distances, spherical_kmeans(sample, number, seed=seed)[0])
-        return max(tried, key=lambda number: (tried[number], -number))
-
-    best = try_numbers(np.round(np.geomspace(2, largest, 14)).astype(np.int64))
-    best = try_numbers(np.round(best * np.linspace(0.75, 1.33, 8)).astype(np.int64))
-    best = try_numbers(best + np.arange(-2, 3))
-    return best if tried[best] >= LEAST_SILHOUETTE else 1
-
-
-def _silhouette(distances: NDArray[np.float32], labels: Labels) -> float:
+def _silhouette(distances: NDArray[np.float64], labels: Labels) -> float:
     from sklearn.metrics import silhouette_score
 
     n_labels = len(np.unique(labels))

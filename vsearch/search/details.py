@@ -31,7 +31,9 @@ MOST_SHEARED = 2.6  # one of its scales over the other
 CELL = 4.0  # pixels: matches in one cell count once
 FEWEST = 4  # matches with which a map says anything
 COARSE = (64, 36)  # columns and rows at which changes are compared
-LEAST_SHOWN = 30  # of these cells, that both pictures must show
+SHOWN = 0.95 * 255  # of a white picture, where both pictures show the same
+SHIFT_COST = 0.06  # of agreement, for each second by which a lineup is not the expected one
+LEAST_SHOWN = 30  # cells that both pictures must show
 
 Luma = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -71,11 +73,24 @@ class Likeness:
 @dataclass(frozen=True, slots=True)
 class Motion:
     """What changes from frame to frame where both sides are seen. agreement: the correlation of both sides' changes, -1
-    to 1; change: of the video's picture, root mean square, in grey levels. Both 0 where nothing is known.
+    to 1, times 1 - 1/n for n pairs, since few agree by chance; change: of the video's picture, root mean square, in
+    grey levels. Both 0 where nothing is known. shift_s: of the lineup that agrees best.
     """
 
     agreement: float = 0.0
     change: float = 0.0
+    shift_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lineup:
+    """Pictures that may show the same moments: rows (n,) of a query's, columns (n,) of a video's. shift_s: by how much
+    later the query's are than was expected.
+    """
+
+    shift_s: float
+    rows: NDArray[np.intp]
+    columns: NDArray[np.intp]
 
 
 @cache
@@ -147,31 +162,38 @@ def _means_anything(affine: NDArray[np.float64]) -> bool:
     return bool(small >= SMALLEST and large <= LARGEST and large <= MOST_SHEARED * small)
 
 
-def motion(asked: Luma, found: Luma, alike: Likeness) -> Motion:
-    """How pictures of a query and of a video, (n, H, W) uint8 each, frame by frame the same moments, change where the
-    map says that they show the same."""
+def motion(asked: Luma, found: Luma, alike: Likeness, lineups: Sequence[Lineup]) -> Motion:
+    """How pictures of a query (m, H, W) uint8 and of a video (k, H, W) change where the map says that they show the
+    same, in the lineup of them that agrees best: other moments of one place agree in none.
+    """
     affine = alike.map
-    if affine is None or alike.alike < FEWEST or len(asked) < 2:
+    lineups = [lineup for lineup in lineups if len(lineup.rows) > 1]
+    if affine is None or alike.alike < FEWEST or not lineups:
         return Motion()
-    if alike.mirrored:
-        asked = asked[:, :, ::-1]
     height, width = asked.shape[1:]
+    how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
 
-    def seen(picture: Luma | Floats) -> Floats:
-        how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        moved = cv2.warpAffine(picture.astype(np.float32), affine, (width, height), flags=how)
-        return _coarse(np.asarray(moved, np.float32))
+    def seen(picture: Luma) -> Floats:
+        return _coarse(cv2.warpAffine(picture, affine, (width, height), flags=how))
 
-    shown = seen(np.ones(found.shape[1:], np.float32)) > 0.95
+    shown = seen(np.full(found.shape[1:], 255, np.uint8)) > SHOWN
     if shown.sum() < LEAST_SHOWN:
         return Motion()
-    here = _changes(np.stack([_coarse(picture)[shown] for picture in asked]))
-    there = _changes(np.stack([seen(picture)[shown] for picture in found]))
-    lengths = float(np.linalg.norm(here)) * float(np.linalg.norm(there))
-    return Motion(float((here * there).sum()) / max(lengths, 1e-6), float(np.sqrt(np.square(there).mean())))
+    here = np.stack([_coarse(picture[:, ::-1] if alike.mirrored else picture)[shown] for picture in asked])
+    there = np.stack([seen(picture)[shown] for picture in found])
+    motions = [_agreement(lineup, here[lineup.rows], there[lineup.columns]) for lineup in lineups]
+    return max(motions, key=lambda found: found.agreement - SHIFT_COST * abs(found.shift_s))
 
 
-def _coarse(picture: Luma | Floats) -> Floats:
+def _agreement(lineup: Lineup, here: Floats, there: Floats) -> Motion:
+    """Of cells (n, c) of both sides."""
+    asked, found = _changes(here), _changes(there)
+    lengths = float(np.linalg.norm(asked)) * float(np.linalg.norm(found))
+    agreement = float((asked * found).sum()) / max(lengths, 1e-6) * (1 - 1 / len(here))
+    return Motion(agreement, float(np.sqrt(np.square(found).mean())), lineup.shift_s)
+
+
+def _coarse(picture: NDArray[np.generic]) -> Floats:
     return np.asarray(cv2.resize(picture.astype(np.float32), COARSE, interpolation=cv2.INTER_AREA))
 
 

@@ -1,30 +1,34 @@
 """Looking at the pictures behind what was found: the query's own and those that a library stores.
 
 Vectors tell what resembles a query, quickly and in any library; whether it is the same material is decided by a few
-pairs of pictures, with what `details` says of them.
+pairs of pictures, with what `details` says of them. When is decided by them as well: footage of one room has the same
+vectors at every moment, what moves in it is never twice in the same places.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vsearch.errors import LatentError
-from vsearch.records import Segment
+from vsearch.records import CHUNK_FRAMES, Segment
 from vsearch.search.calibration import Looks
-from vsearch.search.details import Details, Likeness, Luma, Motion, details_of, likeness, luma_of, motion
+from vsearch.search.details import Details, Likeness, Lineup, Luma, Motion, details_of, likeness, luma_of, motion
 from vsearch.search.gallery import Track
 from vsearch.search.structure import nearest
 
 _log = logging.getLogger(__name__)
 
 DETAILED = 3  # pairs of frames of a segment whose details are compared
-WATCHED = 6  # whose changes are
+WATCHED = 8  # frames of a video whose changes are
+SHIFTED_S = 3.0  # of the query, by which a segment may have been put wrongly
+SURELY = 0.3  # the agreement from which on a segment is put where it is reached
+LEAST_STEP_S = 0.2  # between the shifts that are tried
 WORKERS = 2  # pictures whose details are sought at once
 
 Pictures = Callable[[NDArray[np.int64]], NDArray[np.uint8]]
@@ -57,58 +61,120 @@ class Shown:
         return Shown(times_s, shown)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Seen:
+    """What the pictures of a segment have in common."""
+
+    alike: Likeness
+    motion: Motion
+
+    def placed(self, segment: Segment, track: Track) -> Segment:
+        """The segment where what moves agrees."""
+        return segment.shifted(self.motion.shift_s, track.duration_s) if self.motion.agreement >= SURELY else segment
+
+
 class Looker:
     """Looks at what was found for one query."""
 
     def __init__(self, shown: Shown, stored: PicturesOf, looks: Looks) -> None:
         self._shown, self._stored, self._looks = shown, stored, looks
-        self._details: dict[int, Details] = {}  # of the query's pictures
+        self._luma: dict[int, Luma] = {}  # of the query's pictures
+        self._details: dict[int, Details] = {}
 
     def at(self, track: Track, segment: Segment) -> Segment:
-        """The segment with the probability that its pictures give it; as it is where there are none."""
+        """The segment with the probability that its pictures give it, where they agree best; as it is where there are
+        none.
+        """
         seen = self.seen(track, segment)
-        return segment if seen is None else self._looks.judged(segment, *seen)
+        if seen is None:
+            return segment
+        return self._looks.judged(seen.placed(segment, track), seen.alike, seen.motion)
 
-    def seen(self, track: Track, segment: Segment) -> tuple[Likeness, Motion] | None:
+    def seen(self, track: Track, segment: Segment) -> Seen | None:
         """What the pictures of a segment have in common; None where there are none, or none that can be read."""
-        rows, columns = side_by_side(self._shown.times_s, track, segment)
+        columns, lineups = side_by_side(self._shown.times_s, track, segment)
+        rows = np.unique(np.concatenate([lineup.rows for lineup in lineups]))
         try:
-            stored, asked = self._stored(track.video_id), self._shown.pictures(rows)
-            if stored is None or asked is None:
+            stored = self._stored(track.video_id)
+            if stored is None or not self._learn(rows):
                 return None
-            here, there = luma_of(asked), luma_of(stored(track.numbers[columns]))
+            there = luma_of(stored(track.numbers[columns]))
         except LatentError as error:
             _log.warning("v%d: its pictures can't be compared: %s", track.video_id, error)
             return None
-        some = np.unique(np.linspace(0, len(rows) - 1, DETAILED).round().astype(np.int64))
-        details = self._details_of(rows[some], here[some]), _all_details(there[some])
+        here = np.stack([self._luma[row] for row in rows.tolist()])
+        expected = lineups[0]
+        some = np.unique(np.linspace(0, len(expected.rows) - 1, DETAILED).round().astype(np.int64))
+        details = self._details_of(expected.rows[some]), _all_details(there[expected.columns[some]])
         alike = likeness(*details, width=here.shape[2])
-        return alike, motion(here, there, alike)
+        within = [replace(lineup, rows=np.searchsorted(rows, lineup.rows)) for lineup in lineups]
+        return Seen(alike, motion(here, there, alike, within))
 
-    def _details_of(self, rows: NDArray[np.int64], pictures: Luma) -> list[Details]:
-        new = [i for i, row in enumerate(rows.tolist()) if row not in self._details]
-        self._details.update(zip(rows[new].tolist(), _all_details(pictures[new]), strict=True))
+    def _learn(self, rows: NDArray[np.int64]) -> bool:
+        """Whether the query has these pictures; they are kept. May raise LatentError."""
+        new = np.array([row for row in rows.tolist() if row not in self._luma], np.int64)
+        if len(new):
+            pictures = self._shown.pictures(new)
+            if pictures is None:
+                return False
+            self._luma.update(zip(new.tolist(), luma_of(pictures), strict=True))
+        return True
+
+    def _details_of(self, rows: NDArray[np.int64]) -> list[Details]:
+        new = [row for row in rows.tolist() if row not in self._details]
+        self._details.update(zip(new, _all_details([self._luma[row] for row in new]), strict=True))
         return [self._details[row] for row in rows.tolist()]
 
 
-def _all_details(pictures: Luma) -> list[Details]:
+def _all_details(pictures: Iterable[Luma]) -> list[Details]:
     with ThreadPoolExecutor(WORKERS) as pool:  # OpenCV lets go of the interpreter
         return list(pool.map(details_of, pictures))
 
 
 def side_by_side(
     times_s: NDArray[np.float64], track: Track, segment: Segment
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """(n,) pictures of a query at these times, and (n,) frames of the track, ascending: those of a segment that its
-    line puts nearest to each other, at most `WATCHED`, evenly spread.
+) -> tuple[NDArray[np.int64], list[Lineup]]:
+    """Which frames of a track to look at, (n,) ascending, at most `WATCHED`, and which pictures of a query at these
+    times (m,) beside which of them: as the segment's line has it, then as lines do that lie earlier or later.
     """
     inside = np.flatnonzero((times_s >= segment.query_start_s - 1e-6) & (times_s <= segment.query_end_s + 1e-6))
     if len(inside) == 0:
         inside = np.array([np.abs(times_s - (segment.query_start_s + segment.query_end_s) / 2).argmin()])
-    there_s = segment.video_times(times_s[inside])
-    beside = nearest(track.times_s, there_s)
-    columns = np.unique(beside)
+    times = times_s[inside]
+    step_s = max(LEAST_STEP_S, float(np.median(np.diff(times)))) if len(times) > 1 else np.inf
+    asked_s = segment.query_times(track.times_s)
+    expected = np.unique(nearest(track.times_s, segment.video_times(times)))
+    columns = expected if len(times) == 1 else _around(expected, times, asked_s, track.numbers // CHUNK_FRAMES)
     if len(columns) > WATCHED:
         columns = columns[np.linspace(0, len(columns) - 1, WATCHED).round().astype(np.int64)]
-    apart = np.where(beside == columns[:, None], np.abs(there_s - track.times_s[columns][:, None]), np.inf)
-    return inside[apart.argmin(axis=1)].astype(np.int64), columns.astype(np.int64)
+    most = int(SHIFTED_S / step_s)
+    shifts = [shift * step_s if shift else 0.0 for shift in sorted(range(-most, most + 1), key=abs)]
+    lineups = [_lineup(shift_s, times, asked_s[columns], min(step_s, SHIFTED_S) / 2) for shift_s in shifts]
+    return columns.astype(np.int64), [replace(one, rows=inside[one.rows]) for one in lineups]
+
+
+def _around(
+    expected: NDArray[np.intp], times_s: NDArray[np.float64], asked_s: NDArray[np.float64], chunks: NDArray[np.int64]
+) -> NDArray[np.intp]:
+    """Besides the expected frames those up to `SHIFTED_S` before and after them, as far as no other chunk has to be
+    unpacked for them. asked_s: (n,) when the query at these times (m,) shows each frame; chunks: (n,).
+    """
+    around = (asked_s >= times_s[0] - SHIFTED_S) & (asked_s <= times_s[-1] + SHIFTED_S)
+    around &= np.isin(chunks, chunks[expected])
+    around[expected] = True
+    return np.flatnonzero(around)
+
+
+def _lineup(shift_s: float, times_s: NDArray[np.float64], asked_s: NDArray[np.float64], within_s: float) -> Lineup:
+    """The pictures at these times (m,) that are nearest to what is asked for, so much later: at most one beside each,
+    and at least one if nothing is later.
+    """
+    wanted_s = asked_s + shift_s
+    rows = nearest(times_s, wanted_s)
+    apart_s = np.abs(times_s[rows] - wanted_s)
+    near = np.flatnonzero(apart_s <= within_s)
+    if not shift_s and not len(near):
+        near = apart_s.argsort()[:1]
+    order = near[np.lexsort((apart_s[near], rows[near]))]
+    first = np.diff(rows[order], prepend=-1) > 0
+    return Lineup(shift_s, rows[order][first], order[first])

@@ -32,6 +32,7 @@ LEAST_SIDE = 0.25  # of the frame's width or height that a box has at least
 MOST_AREA = 0.92  # of the frame: above, a box is the frame
 LINES = 28  # rows, and columns, that may be sides
 LOOKED_AT = 48  # frames among which edges that last are sought
+DENSE = 16  # frames: of more every second one is enough
 KINDS = (((3, 4), 2, 0.5), ((2,), 1, 0.7), ((1,), 2, 0.7))
 """Of boxes with so many sides inside the frame at most so many, none that another one overlaps by so much."""
 
@@ -59,24 +60,29 @@ class Box:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class View:
-    """The same moments seen otherwise. name: "mirrored" or "box"; frames: (T, 3, h, w) uint8, sides multiples of 16."""
+    """The same moments seen otherwise. name: "mirrored" or "box"; frames: (t, 3, h, w) uint8, sides multiples of 16;
+    rows: (t,) which of the frames they are of.
+    """
 
     name: str
     frames: Frames
+    rows: NDArray[np.int64]
     box: Box | None = None
 
 
 def views(frames: Frames, *, display_aspect: float) -> Iterator[View]:
-    """The frames (T, 3, H, W) mirrored, then the contents of the boxes found in them.
+    """The frames (T, 3, H, W), or every second one of many, mirrored, then the contents of the boxes found in them.
 
     display_aspect: width over height at which (H, W) is shown.
     """
-    yield View("mirrored", np.ascontiguousarray(frames[..., ::-1]))
+    rows = np.arange(len(frames))[:: 2 if len(frames) > DENSE else 1]
+    frames = frames[rows]
+    yield View("mirrored", np.ascontiguousarray(frames[..., ::-1]), rows)
     height, width = frames.shape[2:]
     for box in boxes(frames):
         aspect = display_aspect * ((box.right - box.left) / width) / ((box.bottom - box.top) / height)
         inside = frames[:, :, box.top : box.bottom, box.left : box.right]
-        yield View("box", resized(inside, preview_size(aspect, height * width)), box)
+        yield View("box", resized(inside, preview_size(aspect, height * width)), rows, box)
 
 
 def boxes(frames: Frames) -> list[Box]:
