@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
+from multiprocessing import get_context
 from pathlib import Path
 
 from benchmarks import libraries
@@ -40,6 +42,27 @@ def thresholds(head: Path | None) -> list[Threshold]:
     if calibration is None:
         return [Threshold(DEFAULT, "similarity", float(card.get("floor", 0.0)))]
     return [Threshold(name, "score", calibration.least_looked(name)) for name in ("similar", "duplicate")]
+
+
+def ask_side_by_side(
+    folder: Path, asked: QuerySet, sources: Mapping[str, Video], known: Mapping[str, Video], *, processes: int
+) -> tuple[list[CopyAnswer], list[float]]:
+    """`ask` of the library in a folder by several processes, each with its share of the queries."""
+    shares = [QuerySet(asked.folder, asked.queries[first::processes]) for first in range(processes)]
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        told = list(pool.map(_ask_share, [folder] * processes, shares, [sources] * processes, [known] * processes))
+    answers: list[CopyAnswer | None] = [None] * len(asked.queries)
+    elapsed_s = [0.0] * len(asked.queries)
+    for first, (some, seconds) in enumerate(told):
+        answers[first::processes], elapsed_s[first::processes] = some, seconds
+    return [answer for answer in answers if answer is not None], elapsed_s
+
+
+def _ask_share(
+    folder: Path, asked: QuerySet, sources: Mapping[str, Video], known: Mapping[str, Video]
+) -> tuple[list[CopyAnswer], list[float]]:
+    with Library.open(folder) as library:
+        return ask(library, asked, sources, known)
 
 
 def ask(

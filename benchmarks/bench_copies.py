@@ -66,7 +66,7 @@ def main(argv: Sequence[str]) -> int:
         "gallery_seconds": sum(video.duration_s for video in split.gallery),
         "absent_videos": len(split.absent),
     }
-    told = report.told(args, "copies", "strangers", "lookalikes", "quick")
+    told = report.told(args, "copies", "strangers", "lookalikes", "askers", "quick")
     finished = summary(systems, data=data, seed=args.seed, options={**told, "k": asking.HITS, **models})
     report.publish(finished, report.output_path(NAME, args))
     if args.plot is not None:
@@ -86,6 +86,7 @@ def parsed(argv: Sequence[str]) -> Any:
     parser.add_argument("--peers", default=",".join(frame_peers.PEERS), help="[%(default)s]; '' for none")
     parser.add_argument("--work", type=Path, metavar="DIR", help="keep queries, descriptions and libraries here")
     parser.add_argument("--workers", type=int, default=environment.available_cores(), help="processes [%(default)s]")
+    parser.add_argument("--askers", type=int, default=1, help="processes that ask vsearch side by side [%(default)s]")
     parser.add_argument("--plot", type=Path, metavar="FILE.png", help="draw recall@1 by edit (needs matplotlib)")
     parser.add_argument(
         "--table", type=Path, metavar="FILE.json", help="print a finished run as Markdown, nothing else"
@@ -127,10 +128,13 @@ def ask_vsearch(
     split: Split, asked: QuerySet, sources: dict[str, Video], work: Path, args: Any
 ) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
     """The figures of vsearch as it ranks, and of what it shows by default; and the models' identities."""
+    known = {str(video.path): video for video in split.gallery}
     with asking.indexed(split.gallery, work, name=gallery_name(split), codec=args.codec, head=args.head) as library:
-        known = {str(video.path): video for video in split.gallery}
-        answers, elapsed_s = asking.ask(library, asked, sources, known)
-        models = libraries.models_of(library)
+        models, folder = libraries.models_of(library), library.folder
+        if args.askers == 1:
+            answers, elapsed_s = asking.ask(library, asked, sources, known)
+    if args.askers > 1:
+        answers, elapsed_s = asking.ask_side_by_side(folder, asked, sources, known, processes=args.askers)
     asking.keep_answers(work / f"answers-{models['head'][:12]}.jsonl", answers)
     limits = asking.thresholds(args.head)
     shown = [answer.above(limits[0].passes) for answer in answers]

@@ -41,6 +41,7 @@ from vsearch.records import (
 )
 
 BLOCK_FRAMES = 4096
+PLAIN_FRAMES = 16  # encoded together where no chunk is made of them
 
 
 class FrameStream(Protocol):
@@ -54,7 +55,7 @@ class FrameStream(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EncodedFrames:
-    """Up to `CHUNK_FRAMES` consecutive sampled frames, encoded.
+    """Up to `CHUNK_FRAMES` consecutive sampled frames, encoded together.
 
     frames: (n, 3, H, W) uint8 RGB, as they were sampled; pts: (n,) int64; vectors: (n, d) float32, unit length;
     low_information: (n,) bool.
@@ -179,9 +180,9 @@ def encode_frames(
     """One video's frames, encoded in groups of `CHUNK_FRAMES` whatever the length of the batches.
 
     level, effort: as `LatentCodec.encode` takes them. plainly: by `LatentCodec.nearest`, several times as fast, for
-    what is not kept, and heads that were trained for it.
+    what is not kept, and heads that were trained for it; in smaller groups, so that decoding goes on meanwhile.
     """
-    for frames, pts in _regroup(batches):
+    for frames, pts in _regroup(batches, PLAIN_FRAMES if plainly else CHUNK_FRAMES):
         latents = codec.nearest(frames, level=level) if plainly else codec.encode(frames, level=level, effort=effort)
         yield EncodedFrames(frames, pts, latents, head.embed(latents), low_information(frames))
 
@@ -212,16 +213,16 @@ def quantise(vectors: NDArray[np.float32]) -> tuple[NDArray[np.int8], float]:
     return np.rint(vectors / scale).astype(np.int8), scale
 
 
-def _regroup(batches: Iterable[FrameBatch]) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.int64]]]:
-    """Groups of exactly `CHUNK_FRAMES` frames, the last one shorter, from batches of any length."""
+def _regroup(batches: Iterable[FrameBatch], size: int) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.int64]]]:
+    """Groups of exactly `size` frames, the last one shorter, from batches of any length."""
     frames: NDArray[np.uint8] | None = None
     pts = np.zeros(0, dtype=np.int64)
     for batch in batches:
         frames = batch.frames if frames is None or not len(frames) else np.concatenate([frames, batch.frames])
         pts = np.concatenate([pts, batch.pts])
-        while len(frames) >= CHUNK_FRAMES:
-            yield frames[:CHUNK_FRAMES], pts[:CHUNK_FRAMES]
-            frames, pts = frames[CHUNK_FRAMES:], pts[CHUNK_FRAMES:]
+        while len(frames) >= size:
+            yield frames[:size], pts[:size]
+            frames, pts = frames[size:], pts[size:]
     if frames is not None and len(frames):
         yield frames, pts
 

@@ -48,7 +48,7 @@ _log = logging.getLogger(__name__)
 
 Query = Path | str | Examples
 
-LOOKS = 8  # matches of a query whose pictures are compared, at most
+LOOKS = 4  # matches of a query, and as many of its views, whose pictures are compared, at most
 LOOKS_AT_ALL = 64  # where all above a score are asked for
 WORTH_A_LOOK = 0.03  # the probability from which on pictures may change the answer
 WORTH_ANOTHER = 0.1  # the same once one match is beyond doubt
@@ -104,6 +104,7 @@ class SearchSession:
         self._store, self._shelf, self._cache = store, shelf, cache
         self._request, self._decoder = request, decoder
         self._meta = store.meta()
+        self._pictures_of = self._meta.generation
 
     @cached_property
     def _codec(self) -> LatentCodec:
@@ -160,7 +161,7 @@ class SearchSession:
     def _answer(
         self, name: str, find: Callable[[], tuple[tuple[Hit, ...], Question | None]]
     ) -> tuple[SearchResult, Question | None]:
-        self._follow_head()
+        self._follow()
         try:
             hits, question = find()
             if self._store.meta().active_head != self._meta.active_head:
@@ -169,9 +170,14 @@ class SearchSession:
             return self._refused(name, error)
         return self._result(name, hits), question
 
-    def _follow_head(self) -> None:
-        """Search with the head that the library uses now: another process may have embedded it again."""
+    def _follow(self) -> None:
+        """Search with the head that the library uses now, and in its pictures of now: another process may have embedded
+        it or a video again.
+        """
         meta = self._store.meta()
+        if meta.generation != self._pictures_of:
+            self._pictures_of = meta.generation
+            self.__dict__.pop("_pictures", None)
         if meta.active_head != self._meta.active_head:
             self._meta = meta
             for name, value in vars(type(self)).items():
@@ -302,16 +308,16 @@ class SearchSession:
     def _looked(self, matches: Sequence[Match], looker: Looker) -> list[Match]:
         """The matches, best first as vectors have them; of the likeliest the pictures are compared as well."""
         most = LOOKS_AT_ALL if self._request.hits is None else LOOKS
-        likely = [match for match in matches if match.segment.score >= WORTH_A_LOOK][:most]
-        new = {match.video_id for match in likely if match.segment.details is None}
-        tracks = {track.video_id: track for track in self._gallery.tracks(sorted(new))}
+        new = [match for match in matches if match.segment.details is None and match.segment.score >= WORTH_A_LOOK]
+        likely = new[:most]
+        tracks = {track.video_id: track for track in self._gallery.tracks(sorted({one.video_id for one in likely}))}
         seen: dict[Match, Match] = {}
         worth = WORTH_A_LOOK
         for match in likely:
-            if match.segment.details is None and match.segment.score >= worth and match.video_id in tracks:
+            if match.segment.score >= worth and match.video_id in tracks:
                 seen[match] = replace(match, segment=looker.at(tracks[match.video_id], match.segment))
-            if self._is_plain([seen.get(match, match)]):
-                worth = WORTH_ANOTHER
+                if self._is_plain([seen[match]]):
+                    worth = WORTH_ANOTHER
         return [seen.get(match, match) for match in matches]
 
     def _looker(self, question: Question) -> Looker | None:

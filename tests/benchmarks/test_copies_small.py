@@ -9,11 +9,16 @@ from typing import Any
 import pytest
 
 from benchmarks.__main__ import main
+from benchmarks.asking import ask, ask_side_by_side
+from benchmarks.copies import COPY
+from benchmarks.datasets import dev_videos
+from benchmarks.edited_queries import Query, QuerySet
 from benchmarks.edits import EDITS
 from benchmarks.film import FPS, clip_at, plan_film
 from benchmarks.report import BenchmarkError
 from tests import archives
 from tests.benchmarks.small_corpus import video, write_corpus
+from vsearch.library import Library
 
 SHOWN = "vsearch, hits shown by default"
 PEER = "colour layout 8x8"
@@ -40,8 +45,9 @@ def test_copies_of_generated_videos_are_measured_beside_a_peer(
         assert set(figures["edits"]) == set(EDITS)
         assert figures["all"]["queries"] == len(EDITS)
         assert figures["edits"]["re-encoded"]["recall_at_1"] == 1
-        assert 0.5 < figures["all"]["recall_at_1"] < 1
+        assert 0.5 < figures["all"]["recall_at_1"] <= 1
     ours = systems["vsearch"]
+    assert systems[PEER]["all"]["recall_at_1"] < 1
     assert ours["edits"]["re-encoded"]["temporal_iou"] > 0.8
     (floor,) = ours["thresholds"]
     assert (floor["threshold"], floor["least"], floor["strangers"]) == ("default floor", 0.6, 6)
@@ -88,3 +94,19 @@ def test_a_film_shows_all_of_dev_once_and_fills_up_with_train() -> None:
 def test_a_film_without_enough_footage_is_refused() -> None:
     with pytest.raises(BenchmarkError, match="s too short for a film of 400 s"):
         plan_film([video("dev/0", duration_s=20)], [], seconds=400, seed=1)
+
+
+@pytest.mark.slow
+def test_several_processes_answer_as_one_does(tmp_path: Path) -> None:
+    corpus = write_corpus(tmp_path / "corpus", groups=3)
+    videos = dev_videos(corpus)
+    queries = [Query(one.path.name, COPY, one.name, "re-encoded", 0.0, 8.0, 0.0, 8.0, False) for one in videos]
+    asked = QuerySet(corpus / "dev", tuple(queries))
+    sources, known = {one.name: one for one in videos}, {str(one.path): one for one in videos}
+    with Library.open(tmp_path / "library", create=True) as library:
+        library.index([videos[0].path, videos[1].path])
+        answers, _ = ask(library, asked, sources, known)
+    beside, elapsed_s = ask_side_by_side(tmp_path / "library", asked, sources, known, processes=2)
+    assert beside == answers
+    assert [answer.hits[0].video.name for answer in answers[:2]] == [one.name for one in videos[:2]]
+    assert min(elapsed_s) > 0

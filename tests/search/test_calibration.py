@@ -105,7 +105,9 @@ def test_a_malformed_calibration_is_refused(damaged: object) -> None:
 
 
 def test_what_pictures_say_is_stored_with_the_rest() -> None:
-    looks = Looks((2.0, 0.5, 0.25, 1.0, -0.5, -0.25, -0.5, 4.0, -1.0), {"duplicate": 0.875, "similar": 0.25, "any": 0.0})
+    looks = Looks(
+        (2.0, 0.5, 0.25, 1.0, -0.5, -0.25, -0.5, 4.0, -1.0), {"duplicate": 0.875, "similar": 0.25, "any": 0.0}
+    )
     whole = replace(CALIBRATION, looks=looks)
     assert Calibration.read({"calibration": whole.as_json()}) == whole
     assert whole.least_looked("similar") == 0.25

@@ -15,10 +15,10 @@ from torch.nn import functional as F
 
 from vsearch.errors import LatentError
 from vsearch.models.layers import Residual, placed
-from vsearch.models.weights import ModelFiles, torch_device
+from vsearch.models.weights import ModelFiles, has_bfloat16, torch_device
 from vsearch.records import Latents
 
-BATCH = 8  # frames a network call; every call is padded to it
+BATCH = 16  # frames a network call; every call is padded to it
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +52,11 @@ class HeadNetwork(nn.Module):
     def forward(self, latents: Tensor) -> Tensor:
         # asinh keeps small latents linear and tames the few large ones (mean brightness of a block).
         features = self.body(self.stem(torch.asinh(latents)))
-        power = self.power.clamp(1.0, 8.0)
-        # a mean of zero has no slope; far below what any feature means, it is left at that
-        pooled = F.softplus(features.float()).pow(power).mean((2, 3)).clamp_min(1e-12).pow(1 / power)
-        return F.normalize(self.project(pooled).float(), dim=1)
+        with torch.autocast(latents.device.type, enabled=False):  # few sums, which decide every vector
+            power = self.power.clamp(1.0, 8.0)
+            # a mean of zero has no slope; far below what any feature means, it is left at that
+            pooled = F.softplus(features.float()).pow(power).mean((2, 3)).clamp_min(1e-12).pow(1 / power)
+            return F.normalize(self.project(pooled), dim=1)
 
 
 class GemHead:
@@ -75,6 +76,7 @@ class GemHead:
         self.plain_queries = bool(files.search.get("plain_queries", False))
         self._latents_of = files.decode.get("latents_of")  # None: a head of before heads said so
         self._device = torch_device(device)
+        self._reduced = has_bfloat16(self._device)  # less of a difference than the quantisation of what is stored
         network = HeadNetwork(shape)
         tensors = files.torch()
         # Of a codec with several levels: what brings the latents of each to one scale, (levels, C).
@@ -106,7 +108,7 @@ class GemHead:
         if self._scales is not None:
             values = (values * self._scales[latents.level][:, None, None]).astype(np.float32)
         out = np.zeros((len(values), self.d), np.float32)
-        with torch.inference_mode():
+        with torch.inference_mode(), torch.autocast(self._device.type, torch.bfloat16, enabled=self._reduced):
             for start in range(0, len(values), BATCH):
                 batch = values[start : start + BATCH]
                 padded = np.concatenate([batch, np.zeros((BATCH - len(batch), *batch.shape[1:]), batch.dtype)])

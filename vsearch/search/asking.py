@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from vsearch.config import ReadConfig
 from vsearch.db.records import Timeline
 from vsearch.errors import InputError
-from vsearch.extract import EmbeddedFile, EncodedFrames, embed_file
+from vsearch.extract import PLAIN_FRAMES, EmbeddedFile, EncodedFrames, embed_file
 from vsearch.information import low_information
 from vsearch.media.isolated import DecodeProcess
 from vsearch.media.sampling import framing
@@ -74,7 +74,8 @@ def ask_file(
         latents.append(encoded.latents)
         seen.add(encoded.frames)
 
-    denser = replace(read, fps=max(read.fps, _density(path, read, decoder)))
+    fps = max(read.fps, _density(path, read, decoder))
+    denser = replace(read, fps=fps, batch_frames=PLAIN_FRAMES)
     embedded = embed_file(path, denser, codec=codec, head=head, decoder=decoder, watch=keep)
     aspect = framing(embedded.reading.info, read.preview_pixels, read.region).display_aspect
     pictures = Pictures(np.stack(seen.frames), np.array(seen.rows, np.int64), float(aspect))

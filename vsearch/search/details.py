@@ -95,6 +95,7 @@ class Lineup:
 
 @cache
 def _detector() -> cv2.SIFT:
+    cv2.setNumThreads(1)  # pictures are looked at side by side
     return cv2.SIFT.create(nfeatures=MOST_DETAILS, contrastThreshold=LEAST_CONTRAST, edgeThreshold=EDGE_RATIO)
 
 
