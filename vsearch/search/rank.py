@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from vsearch.records import Segment
 
+MOST_SHARED = 0.5  # of the shorter of two segments of one view, which alignment keeps apart, once they were moved
+
 
 @dataclass(frozen=True, slots=True)
 class Match:
@@ -27,9 +29,9 @@ def rank(
 ) -> list[Match]:
     """The best `k` matches whose similarity reaches this, best score first, ties by video, then start.
 
-    k: None for all of them. per_video: at most so many of one video (None: no limit). Where several views found the
-    same place, the best stays. Fewer than k, or none, when no more are good enough. Raises ValueError for k or
-    per_video below 1.
+    k: None for all of them. per_video: at most so many of one video (None: no limit). Where several views, or several
+    segments, found the same place, the best stays. Fewer than k, or none, when no more are good enough. Raises
+    ValueError for k or per_video below 1.
     """
     if (k is not None and k < 1) or (per_video is not None and per_video < 1):
         raise ValueError(f"k and per_video must be at least 1, not {k} and {per_video}")
@@ -46,6 +48,9 @@ def rank(
 
 
 def _seen_again(match: Match, other: Match) -> bool:
-    """Whether two views found the same place."""
+    """Whether two views found the same place, or two segments were put there."""
     a, b = match.segment, other.segment
-    return match.view != other.view and min(a.end_s, b.end_s) > max(a.start_s, b.start_s)
+    common = min(a.end_s, b.end_s) - max(a.start_s, b.start_s)
+    if match.view != other.view:
+        return common > 0
+    return common > MOST_SHARED * min(a.end_s - a.start_s, b.end_s - b.start_s)
