@@ -47,7 +47,9 @@ def thresholds(head: Path | None) -> list[Threshold]:
 def ask_side_by_side(
     folder: Path, asked: QuerySet, sources: Mapping[str, Video], known: Mapping[str, Video], *, processes: int
 ) -> tuple[list[CopyAnswer], list[float]]:
-    """`ask` of the library in a folder by several processes, each with its share of the queries."""
+    """`ask` of the library in a folder, by several processes each with its share of the queries if that is wanted."""
+    if processes < 2:
+        return _ask_share(folder, asked, sources, known)
     shares = [QuerySet(asked.folder, asked.queries[first::processes]) for first in range(processes)]
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
         told = list(pool.map(_ask_share, [folder] * processes, shares, [sources] * processes, [known] * processes))

@@ -131,10 +131,7 @@ def ask_vsearch(
     known = {str(video.path): video for video in split.gallery}
     with asking.indexed(split.gallery, work, name=gallery_name(split), codec=args.codec, head=args.head) as library:
         models, folder = libraries.models_of(library), library.folder
-        if args.askers == 1:
-            answers, elapsed_s = asking.ask(library, asked, sources, known)
-    if args.askers > 1:
-        answers, elapsed_s = asking.ask_side_by_side(folder, asked, sources, known, processes=args.askers)
+    answers, elapsed_s = asking.ask_side_by_side(folder, asked, sources, known, processes=args.askers)
     asking.keep_answers(work / f"answers-{models['head'][:12]}.jsonl", answers)
     limits = asking.thresholds(args.head)
     shown = [answer.above(limits[0].passes) for answer in answers]

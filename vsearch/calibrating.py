@@ -240,17 +240,19 @@ def looked_pairs(
 
 
 def likely_pairs(found: Sequence[Pair], plain: Calibration) -> Mapping[int, Sequence[Pair]]:
-    """By query those that vectors alone make likeliest, one a video, as likely as a search looks at them, with that
-    probability for a score.
+    """By query those that vectors alone make likeliest, one a video, with that probability for a score: those that a
+    search would look at, and the likeliest of each kind in any case.
     """
     scores = probability(np.array([pair.row for pair in found]) @ np.array(plain.weights))
     likely: dict[int, dict[tuple[int, bool], Pair]] = {}
-    likeliest_first = np.argsort(-scores, kind="stable")
-    for i in likeliest_first[scores[likeliest_first] >= WORTH_A_LOOK].tolist():
+    kinds: set[tuple[int, bool]] = set()
+    for i in np.argsort(-scores, kind="stable").tolist():
         pair = found[i]
-        of_query, place = likely.setdefault(pair.query, {}), (pair.video, pair.elsewhere)
-        if len(of_query) < LOOKED_AT and place not in of_query:
+        of_query, place, kind = likely.setdefault(pair.query, {}), (pair.video, pair.elsewhere), (pair.query, pair.same)
+        wanted = scores[i] >= WORTH_A_LOOK or kind not in kinds
+        if wanted and len(of_query) < LOOKED_AT and place not in of_query:
             of_query[place] = replace(pair, segment=replace(pair.segment, score=float(scores[i])))
+            kinds.add(kind)
     return {query: list(of_query.values()) for query, of_query in likely.items()}
 
 

@@ -4,8 +4,8 @@
 `encode_frames`, so a picture embeds alike on either side.
 
 Frames go through the codec in groups of `CHUNK_FRAMES` consecutive sampled frames of one video, which are the chunks
-that are stored, however a reader happened to batch them. Codecs and heads pad what they are given to one fixed shape,
-so that what the networks see depends on the video alone.
+that are stored (queries, of which nothing is stored, in smaller ones), however a reader happened to batch them. Codecs
+and heads pad what they are given to one fixed shape, so that what the networks see depends on the video alone.
 """
 
 from __future__ import annotations
@@ -177,7 +177,7 @@ def encode_frames(
     effort: str = "default",
     plainly: bool = False,
 ) -> Iterator[EncodedFrames]:
-    """One video's frames, encoded in groups of `CHUNK_FRAMES` whatever the length of the batches.
+    """One video's frames, encoded in groups of one size whatever the length of the batches.
 
     level, effort: as `LatentCodec.encode` takes them. plainly: by `LatentCodec.nearest`, several times as fast, for
     what is not kept, and heads that were trained for it; in smaller groups, so that decoding goes on meanwhile.

@@ -538,7 +538,7 @@ class Library:
 
         n: how many groups (None: chosen from the data). report: an HTML page with pictures of each group's most central
         clips. `ungrouped` counts clips that belong to no group or show nothing that could be compared. Raises
-        InputError for an n below 1, UnavailableError without FAISS.
+        InputError for an n below 1.
         """
         from vsearch.search.clusters import group
 

@@ -88,16 +88,36 @@ def test_frames_are_asked_for_by_their_numbers_in_the_video() -> None:
     assert len(seen) == WATCHED
 
 
-def test_a_stored_query_that_plays_backwards_shows_its_frames_in_the_order_of_the_video() -> None:
+def test_a_stored_query_shows_the_frames_that_it_is_of() -> None:
     film = footage(3)
 
     def stored(numbers: np.ndarray) -> np.ndarray:
         assert (np.diff(numbers) > 0).all()
         return film[numbers]
 
-    shown = Shown.stored(np.arange(10.0), 7, np.arange(20, 30), lambda video: stored).pictures(np.array([6, 2, 4]))
+    shown = Shown.stored(np.arange(10.0), 7, np.arange(20, 30), lambda video: stored).pictures(np.array([2, 4, 6]))
     assert shown is not None
-    assert np.array_equal(shown, film[[26, 22, 24]])
+    assert np.array_equal(shown, film[[22, 24, 26]])
+
+
+@pytest.mark.parametrize(("step_s", "n"), [(0.25, 40), (1.0, 60), (5.0, 120), (16.0, 80)])
+def test_of_a_copy_every_frame_that_is_looked_at_has_its_picture_however_long_the_query_is(
+    step_s: float, n: int
+) -> None:
+    times = np.arange(n) * step_s
+    there = track(n=int(times[-1]) + 1)
+    whole = replace(SEGMENT, query_start_s=0.0, query_end_s=times[-1], start_s=0.0, end_s=times[-1])
+    columns, lineups = side_by_side(times, there, whole)
+    assert len(columns) == WATCHED
+    assert len(lineups[0].rows) == WATCHED
+    assert np.allclose(times[lineups[0].rows], there.times_s[columns[lineups[0].columns]], atol=step_s / 2)
+
+
+def test_where_the_expected_lineup_is_one_pair_two_do_not_move_a_segment() -> None:
+    film = walk(0, 30)
+    asked = walk(10, 2)
+    short = replace(SEGMENT, query_start_s=0.0, query_end_s=0.0, start_s=10.0, end_s=10.0)
+    assert looker(asked, film).at(track(), short).start_s == 10.0
 
 
 @given(
@@ -125,7 +145,7 @@ def test_pairs_ascend_are_few_and_lie_in_the_segment(
         assert len(np.unique(lineup.rows)) == len(lineup.rows) == len(np.unique(lineup.columns))
         assert abs(lineup.shift_s) <= SHIFTED_S
         assert inside[lineup.rows].all() or not inside.any()
-        if len(lineup.rows) > 1:
+        if lineup.shift_s and len(lineup.rows):
             meant = segment.query_times(there.times_s[columns[lineup.columns]]) + lineup.shift_s
             assert (np.abs(asked[lineup.rows] - meant) <= SHIFTED_S / 2 + 1e-9).all()
 

@@ -76,7 +76,8 @@ class GemHead:
         self.plain_queries = bool(files.search.get("plain_queries", False))
         self._latents_of = files.decode.get("latents_of")  # None: a head of before heads said so
         self._device = torch_device(device)
-        self._reduced = has_bfloat16(self._device)  # less of a difference than the quantisation of what is stored
+        # Whether it computes in bfloat16: quicker, for heads whose vectors were measured to stay what they are.
+        self.reduced = bool(files.search.get("bfloat16", False)) and has_bfloat16(self._device)
         network = HeadNetwork(shape)
         tensors = files.torch()
         # Of a codec with several levels: what brings the latents of each to one scale, (levels, C).
@@ -108,7 +109,7 @@ class GemHead:
         if self._scales is not None:
             values = (values * self._scales[latents.level][:, None, None]).astype(np.float32)
         out = np.zeros((len(values), self.d), np.float32)
-        with torch.inference_mode(), torch.autocast(self._device.type, torch.bfloat16, enabled=self._reduced):
+        with torch.inference_mode(), torch.autocast(self._device.type, torch.bfloat16, enabled=self.reduced):
             for start in range(0, len(values), BATCH):
                 batch = values[start : start + BATCH]
                 padded = np.concatenate([batch, np.zeros((BATCH - len(batch), *batch.shape[1:]), batch.dtype)])

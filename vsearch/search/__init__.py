@@ -1,1 +1,1 @@
-"""Finding: frame neighbours, alignment in time, ranking, clusters. Imports neither FAISS nor scikit-learn by itself."""
+"""Finding: frame neighbours, alignment in time, ranking, clusters. Imports FAISS, SciPy and scikit-learn late."""

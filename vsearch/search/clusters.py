@@ -49,7 +49,8 @@ def clip_vector(vectors: NDArray[np.float32], low_information: NDArray[np.bool_]
 def group(vectors: NDArray[np.float32], *, n: int | None = None, method: str = "linkage", seed: int = 0) -> Grouping:
     """Divide unit vectors (m, d) float32 into groups; the same for the same vectors and seed.
 
-    n: how many ("linkage" only; at most m are made); None: as many as give the best silhouette, one if none is good.
+    n: how many ("linkage" only; at most m, and `SAMPLE`, are made); None: as many as give the best silhouette, one if
+    none is good.
     method: "linkage" puts every vector into a group, "hdbscan" leaves out what lies alone. Raises InputError for
     another method or for an n that cannot be.
     """
@@ -113,7 +114,7 @@ def _cut(tree: NDArray[np.float64], n: int) -> Labels:
 def _best_cut(tree: NDArray[np.float64], distances: NDArray[np.float64]) -> Labels:
     """The cut with the best mean silhouette (Rousseeuw 1987): by coarse steps, then fine."""
     largest = min(len(tree), MOST_GROUPS)
-    tried: dict[int, float] = {1: LEAST_SILHOUETTE}
+    tried: dict[int, float] = {1: LEAST_SILHOUETTE}  # better than what coarse steps find in one mass
 
     def try_numbers(numbers: NDArray[np.int64]) -> int:
         for number in np.unique(np.clip(numbers, 1, largest)).tolist():

@@ -165,10 +165,11 @@ def _means_anything(affine: NDArray[np.float64]) -> bool:
 
 def motion(asked: Luma, found: Luma, alike: Likeness, lineups: Sequence[Lineup]) -> Motion:
     """How pictures of a query (m, H, W) uint8 and of a video (k, H, W) change where the map says that they show the
-    same, in the lineup of them that agrees best: other moments of one place agree in none.
+    same, in the lineup of them (the expected one first) that agrees best: other moments of one place agree in none.
     """
     affine = alike.map
-    lineups = [lineup for lineup in lineups if len(lineup.rows) > 1]
+    fewest = 2 if len(lineups[0].rows) > 1 else 3  # where the expected one says nothing, others must say more
+    lineups = [lineup for lineup in lineups if len(lineup.rows) >= fewest]
     if affine is None or alike.alike < FEWEST or not lineups:
         return Motion()
     height, width = asked.shape[1:]
@@ -183,7 +184,7 @@ def motion(asked: Luma, found: Luma, alike: Likeness, lineups: Sequence[Lineup])
     here = np.stack([_coarse(picture[:, ::-1] if alike.mirrored else picture)[shown] for picture in asked])
     there = np.stack([seen(picture)[shown] for picture in found])
     motions = [_agreement(lineup, here[lineup.rows], there[lineup.columns]) for lineup in lineups]
-    return max(motions, key=lambda found: found.agreement - SHIFT_COST * abs(found.shift_s))
+    return max(motions, key=lambda one: one.agreement - SHIFT_COST * abs(one.shift_s))
 
 
 def _agreement(lineup: Lineup, here: Floats, there: Floats) -> Motion:

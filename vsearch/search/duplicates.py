@@ -432,14 +432,13 @@ def _more_may_follow(segment: Segment, asked: Track, within: Track) -> bool:
 
 
 def _disjoint(ranges: Sequence[SharedRange]) -> list[SharedRange]:
-    """The ranges, best first, without those that lie in a better one: no part of a video is matched twice.
-
-    Those of b are disjoint already.
-    """
+    """The ranges, best first, without those that lie in a better one: no part of a video is matched twice."""
     kept: list[SharedRange] = []
     for one in ranges:
-        inside = sum(max(0.0, min(one.a_end_s, other.a_end_s) - max(one.a_start_s, other.a_start_s)) for other in kept)
-        if inside <= USED_TWICE * (one.a_end_s - one.a_start_s):
+        in_a = sum(max(0.0, min(one.a_end_s, other.a_end_s) - max(one.a_start_s, other.a_start_s)) for other in kept)
+        in_b = sum(max(0.0, min(one.b_end_s, other.b_end_s) - max(one.b_start_s, other.b_start_s)) for other in kept)
+        lengths = one.a_end_s - one.a_start_s, one.b_end_s - one.b_start_s
+        if in_a <= USED_TWICE * lengths[0] and in_b <= USED_TWICE * lengths[1]:
             kept.append(one)
     return kept
 

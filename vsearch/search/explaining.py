@@ -16,6 +16,7 @@ from vsearch.search.calibration import Judge
 from vsearch.search.engine import segments_of
 from vsearch.search.gallery import Track
 from vsearch.search.queries.base import QueryFrames
+from vsearch.search.rank import same_place
 from vsearch.search.structure import paired_frames
 from vsearch.text import clock, counted
 
@@ -136,6 +137,7 @@ def compare(
         if look is not None:
             found = [look(track, segment) for segment in found]
         found.sort(key=lambda one: -one.score)
+        found = [one for i, one in enumerate(found) if not any(same_place(one, other) for other in found[:i])]
     matching = [one for one in found if one.similarity >= least_similarity and one.score >= least_score(one)]
     shown = matching or found[:1]
     return Comparison(

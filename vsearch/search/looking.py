@@ -40,8 +40,8 @@ PicturesOf = Callable[[int], Pictures | None]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shown:
-    """What a query shows. times_s: (m,) float64, ascending; pictures: by their place among these times, None of a
-    stored query whose pictures are not kept.
+    """What a query shows. times_s: (m,) float64, ascending; pictures: by their places among these times, which ascend;
+    None of a stored query whose pictures are not kept.
     """
 
     times_s: NDArray[np.float64]
@@ -53,10 +53,7 @@ class Shown:
 
         def shown(rows: NDArray[np.int64]) -> NDArray[np.uint8] | None:
             kept = pictures(video_id)
-            if kept is None:
-                return None
-            order = np.argsort(rows)  # they descend where the query plays backwards
-            return kept(numbers[rows[order]])[np.argsort(order)]
+            return None if kept is None else kept(numbers[rows])
 
         return Shown(times_s, shown)
 
@@ -144,13 +141,22 @@ def side_by_side(
     step_s = max(LEAST_STEP_S, float(np.median(np.diff(times)))) if len(times) > 1 else np.inf
     asked_s = segment.query_times(track.times_s)
     expected = np.unique(nearest(track.times_s, segment.video_times(times)))
-    columns = expected if len(times) == 1 else _around(expected, times, asked_s, track.numbers // CHUNK_FRAMES)
-    if len(columns) > WATCHED:
-        columns = columns[np.linspace(0, len(columns) - 1, WATCHED).round().astype(np.int64)]
     most = int(SHIFTED_S / step_s)
-    shifts = [shift * step_s if shift else 0.0 for shift in sorted(range(-most, most + 1), key=abs)]
-    lineups = [_lineup(shift_s, times, asked_s[columns], min(step_s, SHIFTED_S) / 2) for shift_s in shifts]
+    columns = _spread(expected, WATCHED)
+    if most and len(expected) < WATCHED:
+        near = _around(expected, times, asked_s, track.numbers // CHUNK_FRAMES)
+        columns = np.union1d(expected, _spread(near, WATCHED - len(expected)))
+    lineups = [_lineup(0.0, times, asked_s[columns], np.where(np.isin(columns, expected), np.inf, step_s / 2))]
+    for shift in sorted(range(-most, most + 1), key=abs)[1:]:
+        lineups.append(_lineup(shift * step_s, times, asked_s[columns], np.full(len(columns), step_s / 2)))
     return columns.astype(np.int64), [replace(one, rows=inside[one.rows]) for one in lineups]
+
+
+def _spread(columns: NDArray[np.intp], most: int) -> NDArray[np.intp]:
+    """At most so many of them, evenly."""
+    if len(columns) <= most:
+        return columns
+    return columns[np.linspace(0, len(columns) - 1, most).round().astype(np.int64)]
 
 
 def _around(
@@ -161,20 +167,20 @@ def _around(
     """
     around = (asked_s >= times_s[0] - SHIFTED_S) & (asked_s <= times_s[-1] + SHIFTED_S)
     around &= np.isin(chunks, chunks[expected])
-    around[expected] = True
+    around[expected] = False
     return np.flatnonzero(around)
 
 
-def _lineup(shift_s: float, times_s: NDArray[np.float64], asked_s: NDArray[np.float64], within_s: float) -> Lineup:
-    """The pictures at these times (m,) that are nearest to what is asked for, so much later: at most one beside each,
-    and at least one if nothing is later.
+def _lineup(
+    shift_s: float, times_s: NDArray[np.float64], asked_s: NDArray[np.float64], within_s: NDArray[np.float64]
+) -> Lineup:
+    """The pictures at these times (m,) that are nearest to what is asked for (n,), so much later, as far as they are
+    within so much (n,) of it: at most one beside each.
     """
     wanted_s = asked_s + shift_s
     rows = nearest(times_s, wanted_s)
     apart_s = np.abs(times_s[rows] - wanted_s)
-    near = np.flatnonzero(apart_s <= within_s)
-    if not shift_s and not len(near):
-        near = apart_s.argsort()[:1]
+    near = np.flatnonzero(apart_s <= within_s + 1e-6)
     order = near[np.lexsort((apart_s[near], rows[near]))]
     first = np.diff(rows[order], prepend=-1) > 0
     return Lineup(shift_s, rows[order][first], order[first])

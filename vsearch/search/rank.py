@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from vsearch.records import Segment
 
-MOST_SHARED = 0.5  # of the shorter of two segments of one view, which alignment keeps apart, once they were moved
+MOST_SHARED = 0.5  # of the shorter of two segments that were put elsewhere by what moves in them
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,12 @@ def rank(
 def _seen_again(match: Match, other: Match) -> bool:
     """Whether two views found the same place, or two segments were put there."""
     a, b = match.segment, other.segment
-    common = min(a.end_s, b.end_s) - max(a.start_s, b.start_s)
     if match.view != other.view:
-        return common > 0
+        return min(a.end_s, b.end_s) > max(a.start_s, b.start_s)
+    return same_place(a, b)
+
+
+def same_place(a: Segment, b: Segment) -> bool:
+    """Whether two segments of one video, which alignment keeps apart, were put onto the same part of it."""
+    common = min(a.end_s, b.end_s) - max(a.start_s, b.start_s)
     return common > MOST_SHARED * min(a.end_s - a.start_s, b.end_s - b.start_s)

@@ -11,16 +11,21 @@ from typing import Any
 import numpy as np
 import torch
 
+from vsearch.models import load_codec
 from vsearch.models.entropy import NARROW_REACH, WIDE_REACH, laplace_tables
 from vsearch.models.head import GemHead, HeadShape
 from vsearch.models.layers import N_SCALES, CodecShape, scale_of_index
 from vsearch.models.temporal import CODEC_ID, TemporalCodec
 from vsearch.models.weights import ModelFiles, write_model
 from vsearch.training.background import background_vectors
+from vsearch.training.data import PackedFrames
 from vsearch.training.embedding import HeadRecipe
+from vsearch.training.excerpts import library_frames, videos_of
 from vsearch.training.floor import measure_floor
 
 NARROW_SCALES = 20
+REDUCED_VIDEOS = 16  # of the training's, on which bfloat16 is tried
+REDUCED_ALIKE = 0.999  # the least cosine with vectors in float32 that heads have which compute in it
 
 
 def export_codec(
@@ -77,10 +82,30 @@ def export_head(
         kind="head",
         family="gem",
         decode=decode,
-        search={"floor": measure_floor(head, recipe), "plain_queries": recipe.stored},
+        search={
+            "floor": measure_floor(head, recipe),
+            "plain_queries": recipe.stored,
+            "bfloat16": bears_bfloat16(head, recipe),
+        },
         training=training,
         tensors={**weights, "background": background_vectors(head, recipe)},
     )
+
+
+def bears_bfloat16(head: GemHead, recipe: HeadRecipe) -> bool:
+    """Whether the vectors of some training videos stay what they are, but for less than their quantisation changes,
+    when the head computes in bfloat16.
+    """
+    codec = load_codec(Path(recipe.codec))
+    packed = PackedFrames(Path(recipe.frames))
+    alike = 1.0
+    for entry in videos_of(packed)[:REDUCED_VIDEOS]:
+        latents = codec.nearest(library_frames(packed, entry)[0])
+        vectors = []
+        for head.reduced in (True, False):
+            vectors.append(head.embed(latents))
+        alike = min(alike, float((vectors[0] * vectors[1]).sum(axis=1).min()))
+    return alike >= REDUCED_ALIKE
 
 
 def training_notes(recipe: Any, run: Path, *, start: ModelFiles | None = None) -> dict[str, Any]:
