@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.copies import COPY, LOOKALIKE, STRANGER
-from benchmarks.datasets import Video
+from benchmarks.datasets import SHOWS_AGAIN, Video
 from benchmarks.edited_queries import Query
 from benchmarks.score_excerpts import NEUTRAL, RIGHT, WRONG, verdict
 from vsearch.metrics import micro_average_precision, segment_f1, temporal_iou
@@ -20,7 +20,6 @@ from vsearch.metrics import micro_average_precision, segment_f1, temporal_iou
 START_WITHIN_S = 1.0
 CONFIDENCE = 0.95
 TEST_CARDS = frozenset({"dev/027.webm"})  # colour bars with a clock: test cards are never matched, whatever is asked
-SHOWS_AGAIN = ("dev/034.mkv", "dev/030.webm")  # half of the first one's picture is the second, which no manifest says
 SHOWING_OTHERS = frozenset({"picture in picture", "side by side", "inside a minute"})  # footage of videos not there
 
 

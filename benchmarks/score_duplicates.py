@@ -1,6 +1,7 @@
 """How well pairs of videos are told: pure functions over which pairs were given.
 
-A pair of one group is right, one of another group of the same scene counts neither way, everything else is wrong.
+A pair of one group is right; one of another group of the same scene counts neither way, nor does one of `SHOWS_AGAIN`;
+everything else is wrong.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
+from benchmarks.datasets import SHOWS_AGAIN
 from benchmarks.score_excerpts import NEUTRAL, RIGHT, WRONG
 
 Pair = tuple[str, str]
@@ -49,7 +51,8 @@ class PairScore:
 def judge(one: Known, other: Known) -> str:
     if one.group == other.group:
         return RIGHT
-    return NEUTRAL if one.scene == other.scene else WRONG
+    again = {known.name.rpartition(" of ")[2] for known in (one, other)} == set(SHOWS_AGAIN)
+    return NEUTRAL if again or one.scene == other.scene else WRONG
 
 
 def kind(one: Known, other: Known, sources: Mapping[str, str]) -> str:

@@ -44,7 +44,7 @@ from vsearch.search.looking import Looker, Pictures, Shown
 from vsearch.search.queries.base import QueryFrames
 from vsearch.search.structure import nearest, structure_of
 from vsearch.search.views import View, views
-from vsearch.searching import WORTH_A_LOOK
+from vsearch.searching import LOOKS, WORTH_A_LOOK
 from vsearch.training.data import PackedEntry, PackedFrames
 from vsearch.training.excerpts import Excerpt, edited_excerpts, library_frames, videos_of
 
@@ -54,7 +54,6 @@ CANDIDATES = 6  # videos that are aligned with a view of a query, besides those 
 APART_S = 3.0  # from an excerpt, what shows another moment
 ASTRAY_S = 1.0  # off, where a segment is of another moment
 DIFFERENT = 6.0  # root mean square, in grey levels, from which on it looks different
-LOOKED_AT = 8  # segments of a query, at most, whose pictures are compared
 TURNS = 4  # in which model and best segments settle
 FALSE_HITS = {"duplicate": 0.002, "similar": 0.025, "any": 1.0}  # share of strangers that reach each threshold
 FALSE_MOMENTS = {"duplicate": 0.01}  # share of other moments of a query's own video that do
@@ -250,7 +249,7 @@ def likely_pairs(found: Sequence[Pair], plain: Calibration) -> Mapping[int, Sequ
         pair = found[i]
         of_query, place, kind = likely.setdefault(pair.query, {}), (pair.video, pair.elsewhere), (pair.query, pair.same)
         wanted = scores[i] >= WORTH_A_LOOK or kind not in kinds
-        if wanted and len(of_query) < LOOKED_AT and place not in of_query:
+        if wanted and len(of_query) < LOOKS and place not in of_query:
             of_query[place] = replace(pair, segment=replace(pair.segment, score=float(scores[i])))
             kinds.add(kind)
     return {query: list(of_query.values()) for query, of_query in likely.items()}

@@ -48,7 +48,8 @@ _log = logging.getLogger(__name__)
 
 Query = Path | str | Examples
 
-LOOKS = 4  # matches of a query, and as many of its views, whose pictures are compared, at most
+LOOKS = 8  # matches of a query whose pictures are compared, at most
+FIRST_LOOKS = 4  # the same before it is seen otherwise
 LOOKS_AT_ALL = 64  # where all above a score are asked for
 WORTH_A_LOOK = 0.03  # the probability from which on pictures may change the answer
 WORTH_ANOTHER = 0.1  # the same once one match is beyond doubt
@@ -284,14 +285,14 @@ class SearchSession:
         hits, looker = self._request.hits, self._looker(question)
         candidates = None if hits is None else max(CANDIDATES, CANDIDATES_A_HIT * hits)
 
-        def looked(matches: list[Match]) -> list[Match]:
+        def looked(matches: list[Match], *, most: int = LOOKS) -> list[Match]:
             best = rank(matches, k=None, min_similarity=self._least.similarity, per_video=per_video)
-            return best if looker is None else self._looked(best, looker)
+            return best if looker is None else self._looked(best, looker, most=most)
 
         def seen(frames: QueryFrames) -> list[Match]:
             return self._seen(frames, per_video=per_video, allowed=self._allowed, candidates=candidates)
 
-        matches = looked(seen(question.frames))
+        matches = looked(seen(question.frames), most=FIRST_LOOKS if self._request.views else LOOKS)
         if self._request.views and not self._is_plain(matches):
             for frames in seen_otherwise(question, codec=self._codec, head=self._head):
                 matches += seen(frames)
@@ -305,9 +306,9 @@ class SearchSession:
         good = [match for match in matches if match.segment.score >= self._least.of(match.segment)]
         return rank(good, k=k, min_similarity=self._least.similarity, per_video=per_video)
 
-    def _looked(self, matches: Sequence[Match], looker: Looker) -> list[Match]:
+    def _looked(self, matches: Sequence[Match], looker: Looker, *, most: int = LOOKS) -> list[Match]:
         """The matches, best first as vectors have them; of the likeliest the pictures are compared as well."""
-        most = LOOKS_AT_ALL if self._request.hits is None else LOOKS
+        most = LOOKS_AT_ALL if self._request.hits is None else most
         new = [match for match in matches if match.segment.details is None and match.segment.score >= WORTH_A_LOOK]
         likely = new[:most]
         tracks = {track.video_id: track for track in self._gallery.tracks(sorted({one.video_id for one in likely}))}

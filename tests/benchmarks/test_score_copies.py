@@ -10,10 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.copies import COPY, LOOKALIKE, STRANGER
-from benchmarks.datasets import Video
+from benchmarks.datasets import SHOWS_AGAIN, Video
 from benchmarks.edited_queries import Query
 from benchmarks.score_copies import (
-    SHOWS_AGAIN,
     CopyAnswer,
     CopyHit,
     Threshold,

@@ -11,10 +11,11 @@ import pytest
 
 from benchmarks.__main__ import main
 from benchmarks.bench_duplicates import slopes
+from benchmarks.datasets import SHOWS_AGAIN
 from benchmarks.edited_copies import EDITS, choose_sources
 from benchmarks.large_libraries import HEAD, mixed_library
 from benchmarks.report import BenchmarkError
-from benchmarks.score_duplicates import Known, score_pairs
+from benchmarks.score_duplicates import Known, judge, score_pairs
 from tests import archives
 from tests.benchmarks.small_corpus import video, write_corpus
 from vsearch.search.gallery import Gallery
@@ -37,6 +38,14 @@ def test_pairs_of_a_group_are_right_lookalikes_count_neither_way_others_are_wron
     assert (score.wanted, score.found) == ({"grey": 1, "others of one group": 2}, {"grey": 1, "others of one group": 1})
     assert score.missed == [("a2", "grey of a")]
     assert score.false == [("b", "c")]
+
+
+def test_a_video_that_shows_another_one_again_counts_neither_way_with_it_alone() -> None:
+    again, shown = (Known(name, name, name) for name in SHOWS_AGAIN)
+    copy = Known(f"grey of {SHOWS_AGAIN[1]}", SHOWS_AGAIN[1], SHOWS_AGAIN[1], "grey")
+    assert (judge(again, shown), judge(again, copy)) == ("neutral", "neutral")
+    assert judge(again, Known("c", "g3", "s3")) == "wrong"
+    assert judge(shown, copy) == "right"
 
 
 def test_saying_nothing_is_precise_and_finds_nothing() -> None:
