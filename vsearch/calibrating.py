@@ -73,10 +73,10 @@ def calibrate(
 ) -> Calibration:
     """Fit the calibration of the head in the folder `head` and write it into its card.
 
-    codec: the folder of the codec whose latents it reads. frames: the packed frames that it was trained with. queries,
-    seed: by default those of the shipped head. same: pairs of packed files that show the same material, though their
-    scenes say otherwise; they count neither way. Raises InputError when the head brings no background frames, or no
-    video was held out.
+    codec: the folder of the codec whose latents it reads. frames: the packed frames that it was trained with. queries:
+    the shipped head's figures are of 1,000. seed: by default that of the shipped head. same: pairs of packed files that
+    show the same material, though their scenes say otherwise; they count neither way. Raises InputError when the head
+    brings no background frames, or no video was held out.
     """
     progress = progress or SilentProgress()
     made = _Made(PackedFrames(frames, progress), queries, seed, {frozenset(pair) for pair in same})

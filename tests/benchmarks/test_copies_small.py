@@ -45,7 +45,7 @@ def test_copies_of_generated_videos_are_measured_beside_a_peer(
         assert set(figures["edits"]) == set(EDITS)
         assert figures["all"]["queries"] == len(EDITS)
         assert figures["edits"]["re-encoded"]["recall_at_1"] == 1
-        assert 0.5 < figures["all"]["recall_at_1"] <= 1
+        assert figures["all"]["recall_at_1"] > 0.5
     ours = systems["vsearch"]
     assert systems[PEER]["all"]["recall_at_1"] < 1
     assert ours["edits"]["re-encoded"]["temporal_iou"] > 0.8

@@ -139,6 +139,15 @@ def test_the_pairing_that_agrees_best_is_found_and_the_expected_one_kept_where_o
     assert motion(still, still, alike, [expected, later]).shift_s == 0.0
 
 
+def test_where_the_expected_lineup_says_nothing_another_one_must_say_more_than_two_pairs_do() -> None:
+    walk = walkers([20, 60, 100, 140, 180, 220])
+    pairs = [[details_of(one) for one in side] for side in (walk[:3], walk[:3])]
+    alike = likeness(*pairs, width=walk.shape[2])
+    alone = beside(0.0, [0])
+    assert motion(walk, walk[2:], alike, [alone, beside(2.0, [2, 3])]) == Motion()
+    assert motion(walk, walk[2:], alike, [alone, beside(2.0, [2, 3, 4])]).shift_s == 2.0
+
+
 def test_luma_weighs_green_most() -> None:
     colours = np.array([[255, 0, 0], [0, 255, 0], [0, 0, 255], [255, 255, 255]], np.uint8)
     assert luma_of(colours[:, :, None, None])[:, 0, 0].tolist() == [76, 150, 29, 255]

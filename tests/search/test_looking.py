@@ -113,13 +113,6 @@ def test_of_a_copy_every_frame_that_is_looked_at_has_its_picture_however_long_th
     assert np.allclose(times[lineups[0].rows], there.times_s[columns[lineups[0].columns]], atol=step_s / 2)
 
 
-def test_where_the_expected_lineup_is_one_pair_two_do_not_move_a_segment() -> None:
-    film = walk(0, 30)
-    asked = walk(10, 2)
-    short = replace(SEGMENT, query_start_s=0.0, query_end_s=0.0, start_s=10.0, end_s=10.0)
-    assert looker(asked, film).at(track(), short).start_s == 10.0
-
-
 @given(
     times=st.lists(st.floats(0, 60), min_size=1, max_size=40, unique=True).map(sorted),
     start_s=st.floats(0, 25),

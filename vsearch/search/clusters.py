@@ -114,7 +114,7 @@ def _cut(tree: NDArray[np.float64], n: int) -> Labels:
 def _best_cut(tree: NDArray[np.float64], distances: NDArray[np.float64]) -> Labels:
     """The cut with the best mean silhouette (Rousseeuw 1987): by coarse steps, then fine."""
     largest = min(len(tree), MOST_GROUPS)
-    tried: dict[int, float] = {1: LEAST_SILHOUETTE}  # better than what coarse steps find in one mass
+    tried: dict[int, float] = {1: LEAST_SILHOUETTE}  # what others must be better than
 
     def try_numbers(numbers: NDArray[np.int64]) -> int:
         for number in np.unique(np.clip(numbers, 1, largest)).tolist():
