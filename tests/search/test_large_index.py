@@ -70,7 +70,10 @@ def test_the_structure_fits_the_number_of_frames_and_the_memory(n: int, memory_b
 
 
 def test_a_gpu_compares_millions_exactly() -> None:
-    assert choose_kind(3_000_000, d=128, memory_bytes=2 * GIB, on_gpu=True) == "flat"
+    assert choose_kind(8_000_000, d=128, memory_bytes=2 * GIB, on_gpu=True) == "flat"
+    assert choose_kind(9_000_000, d=128, memory_bytes=2 * GIB, on_gpu=True) == "ivf"
+    assert choose_kind(9_000_000, d=128, memory_bytes=4 * GIB, on_gpu=True) == "flat"
+    assert choose_kind(20_000_001, d=128, memory_bytes=8 * GIB, on_gpu=True) == "ivf"
 
 
 @pytest.mark.parametrize(

@@ -153,7 +153,8 @@ def torch_device(name: str) -> torch.device:
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name == "cuda" and not torch.cuda.is_available():
-        raise UnavailableError("no CUDA device here; use --device cpu (or auto)")
+        why = "this PyTorch is built without CUDA" if torch.version.cuda is None else "PyTorch finds none"
+        raise UnavailableError(f"no CUDA device here ({why}); use --device cpu (or auto)")
     return torch.device(name)
 
 

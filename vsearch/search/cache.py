@@ -26,6 +26,7 @@ from vsearch.records import FRAME_NUMBER_BITS, frame_id
 from vsearch.search.ann import INDEXES
 from vsearch.search.ann.base import AnnIndex
 from vsearch.search.ann.choice import EXACT_FRAMES, choose_kind, outgrown, training_size
+from vsearch.search.ann.device import uses_gpu
 from vsearch.search.ann.files import Stamp, read_header
 from vsearch.search.gallery import Gallery
 
@@ -50,16 +51,12 @@ class _Plan:
 
     def choose(self, n: int) -> str:
         """The kind for n frames. Raises UnavailableError without FAISS."""
-        from vsearch.search.ann.faiss_package import uses_gpu
-
         if self.kind != "auto":
             return self.kind
         return choose_kind(n, d=self.d, memory_bytes=self.memory_bytes, on_gpu=uses_gpu(self.device))
 
     def outgrown(self, kind: str, n: int, n_then: int) -> bool:
         """Whether an index of n_then frames when it was built should be built anew, now that it holds n."""
-        from vsearch.search.ann.faiss_package import uses_gpu
-
         if self.kind != "auto":
             return False
         on_gpu = uses_gpu(self.device)

@@ -12,3 +12,12 @@ INDEXES = Registry(
         "ivfpq": "vsearch.search.ann.ivf:IvfPqIndex",
     },
 )
+
+# Where the exact index keeps its vectors.
+ROWS = Registry(
+    "rows",
+    {
+        "cpu": "vsearch.search.ann.on_cpu:FaissRows",
+        "gpu": "vsearch.search.ann.on_gpu:TorchRows",
+    },
+)

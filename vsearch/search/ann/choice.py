@@ -27,12 +27,12 @@ def training_size(n: int) -> int:
 
 
 def choose_kind(n: int, *, d: int, memory_bytes: int, on_gpu: bool = False) -> str:
-    """The kind of index for n vectors of d dimensions that should take at most so much memory.
+    """The kind of index for n vectors of d dimensions that should take at most so much memory (on_gpu: the GPU's).
 
     The coarsest coding is taken where none fits: its lists are mapped, so it works, as fast as the disk. Raises
     UnavailableError without FAISS.
     """
-    if n <= (GPU_EXACT_FRAMES if on_gpu else EXACT_FRAMES) and _fits("flat", n, d, memory_bytes):
+    if _exact_on_gpu(n, d, memory_bytes) if on_gpu else n <= EXACT_FRAMES and _fits("flat", n, d, memory_bytes):
         return "flat"
     return "ivf" if _fits("ivf", n, d, memory_bytes) else "ivfpq"
 
@@ -42,6 +42,10 @@ def outgrown(kind: str, n: int, *, n_then: int, d: int, memory_bytes: int, on_gp
     if kind == choose_kind(n, d=d, memory_bytes=memory_bytes, on_gpu=on_gpu):
         return kind != "flat" and n > OUTGROWN * n_then
     return kind != choose_kind(int(n / OUTGROWN), d=d, memory_bytes=memory_bytes, on_gpu=on_gpu)
+
+
+def _exact_on_gpu(n: int, d: int, memory_bytes: int) -> bool:
+    return n <= GPU_EXACT_FRAMES and n * (2 * d + 8) <= memory_bytes  # float16, and ids on the host
 
 
 def _fits(kind: str, n: int, d: int, memory_bytes: int) -> bool:

@@ -2,41 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vsearch.errors import AnnError, InputError
-from vsearch.search.ann.faiss_package import faiss, uses_gpu
-from vsearch.search.ann.files import Facts, Stamp, read_index, write_index
+from vsearch.search.ann import ROWS
+from vsearch.search.ann.device import uses_gpu
+from vsearch.search.ann.files import Facts, Stamp, Stream, read_index, write_index
 
 KIND = "flat"
-GPU_MAX_K = 2048
-_PIECE = 1 << 16  # vectors converted at a time
-_GATHER_SHARE = 0.25  # up to this share of the index, allowed vectors are copied out and searched without a selector
+
+
+class Rows(Protocol):
+    """Vectors by row number, kept to float16's precision. Readers may share them; a writer needs them for itself."""
+
+    VALUE_BYTES: ClassVar[int]  # of each dimension, where the vectors are
+
+    def __len__(self) -> int: ...
+
+    def append(self, halves: NDArray[np.float16]) -> None:
+        """More rows (m, d), after the others."""
+        ...
+
+    def keep(self, mask: NDArray[np.bool_]) -> None:
+        """Only the rows where mask (n,) is True; gaps are closed, the order stays."""
+        ...
+
+    def halves(self) -> Iterator[NDArray[np.float16]]:
+        """All rows in their order, some (m, d) at a time."""
+        ...
+
+    def search(
+        self, queries: NDArray[np.float32], k: int, among: NDArray[np.int64] | None = None
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """The k rows with the largest inner products for each of queries (q, d): scores (q, k) float32, best first, and
+        rows (q, k) int64, -1 where there are fewer. among: (m,), ascending, the only rows that may be found.
+        """
+        ...
 
 
 class FlatIndex:
-    """Inner products with every vector by FAISS. Vectors are kept to float16's precision, in memory as in the file.
+    """Inner products with every vector, by FAISS, or by PyTorch on a GPU.
 
     Rounding to float16 moves a cosine by about 1e-5, a hundredth of what storing embeddings as int8 does; it halves the
-    file, and makes an index that was just built answer exactly as one that was loaded. In memory (on a CPU) they lie as
-    float32, which the matrix product needs.
+    file, and makes an index that was just built answer exactly as one that was loaded.
     """
 
     def __init__(self, d: int, *, device: str = "cpu") -> None:
         self.d = d
         self.facts: Facts = {}
-        self._on_gpu = uses_gpu(device)
-        self._index = faiss.IndexFlatIP(d)
-        self._ids = np.empty(0, np.int64)  # of each dense row
-        self._gpu_copy: Any = None
+        self._rows: Rows = ROWS.load("gpu" if uses_gpu(device) else "cpu")(d)
+        self._ids = np.empty(0, np.int64)  # of each row
 
     def __len__(self) -> int:
-        return int(self._index.ntotal)
+        return len(self._ids)
 
     @property
     def pending(self) -> int:
@@ -57,19 +80,16 @@ class FlatIndex:
             raise AnnError(f"{len(vectors)} vectors cannot have {len(ids)} ids")
         if len(np.unique(ids)) != len(ids) or self._any_known(ids):
             raise AnnError("an id is in the index already")
-        self._add_rows(vectors.astype(np.float16))
+        self._rows.append(vectors.astype(np.float16))
         self._ids = np.concatenate([self._ids, ids.astype(np.int64)])
-        self._gpu_copy = None
 
     def remove(self, ids: NDArray[np.int64]) -> int:
         gone = np.isin(self._ids, ids)
         if not gone.any():
             return 0
-        # FAISS closes the gaps and keeps the order, so the side array shrinks by the same mask
-        removed = self._index.remove_ids(_selector(gone))
+        self._rows.keep(~gone)
         self._ids = self._ids[~gone]
-        self._gpu_copy = None
-        return int(removed)
+        return int(gone.sum())
 
     def search(
         self,
@@ -87,7 +107,8 @@ class FlatIndex:
         queries = np.ascontiguousarray(vectors, np.float32)
         if len(queries) == 0 or len(self) == 0:
             return np.full((len(queries), k), -np.inf, np.float32), np.full((len(queries), k), -1, np.int64)
-        scores, rows = self._search_rows(queries, k) if allowed is None else self._search_among(queries, k, allowed)
+        among = None if allowed is None else np.flatnonzero(np.isin(self._ids, allowed))
+        scores, rows = self._rows.search(queries, k, among)
         missing = rows < 0
         if missing.any():
             scores[missing] = -np.inf
@@ -97,18 +118,17 @@ class FlatIndex:
     def faiss_index(
         self, allowed_rows: NDArray[np.bool_] | None = None
     ) -> tuple[Any, Any, Callable[[NDArray[np.float32]], NDArray[np.float32]]]:
-        params = None if allowed_rows is None else faiss.SearchParameters(sel=_selector(allowed_rows))
-        return self._index, params, np.asarray
+        on_cpu = ROWS.load("cpu")
+        rows = self._rows if isinstance(self._rows, on_cpu) else on_cpu(self.d, self._rows.halves())
+        found: tuple[Any, Any, Callable[[NDArray[np.float32]], NDArray[np.float32]]] = rows.faiss_index(allowed_rows)
+        return found
 
     def memory_bytes(self, n: int) -> int:
-        return n * (self.d * 4 + 8)
+        return n * (self.d * self._rows.VALUE_BYTES + 8)
 
     def save(self, path: Path, *, stamp: Stamp) -> None:
-        halves = np.empty((len(self), self.d), np.float16)
-        rows = self._rows()
-        for start in range(0, len(rows), _PIECE):
-            halves[start : start + _PIECE] = rows[start : start + _PIECE]
-        write_index(path, kind=KIND, d=self.d, stamp=stamp, arrays={"ids": self._ids, "vectors": halves})
+        vectors = Stream("<f2", (len(self), self.d), self._rows.halves())
+        write_index(path, kind=KIND, d=self.d, stamp=stamp, arrays={"ids": self._ids, "vectors": vectors})
 
     @classmethod
     def load(cls, path: Path, *, device: str = "cpu") -> Self:
@@ -120,7 +140,7 @@ class FlatIndex:
         if vectors.shape != (len(ids), d) or len(np.unique(ids)) != ids.size:
             raise AnnError(f"{path}: {ids.shape} ids do not fit {vectors.shape} vectors of {d} dimensions")
         index = cls(d, device=device)
-        index._add_rows(vectors)
+        index._rows.append(vectors)
         index._ids = ids
         return index
 
@@ -132,43 +152,3 @@ class FlatIndex:
         if len(ids) == 0 or len(self._ids) == 0 or ids.min() > self._ids.max():
             return False  # the usual case: a new video's ids are above all others
         return bool(np.isin(ids, self._ids).any())
-
-    def _add_rows(self, halves: NDArray[np.float16]) -> None:
-        for start in range(0, len(halves), _PIECE):
-            self._index.add(halves[start : start + _PIECE].astype(np.float32))
-
-    def _rows(self) -> NDArray[np.float32]:
-        """(n, d) the vectors themselves, not a copy: invalid after the next change."""
-        if len(self) == 0:
-            return np.empty((0, self.d), np.float32)
-        rows = faiss.rev_swig_ptr(self._index.get_xb(), len(self) * self.d)
-        return np.asarray(rows, np.float32).reshape(len(self), self.d)
-
-    def _search_rows(self, queries: NDArray[np.float32], k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        index = self._gpu() if self._on_gpu and k <= GPU_MAX_K else self._index
-        scores, rows = index.search(queries, k)
-        return scores, rows
-
-    def _search_among(
-        self, queries: NDArray[np.float32], k: int, allowed: NDArray[np.int64]
-    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        mask = np.isin(self._ids, allowed)
-        rows = np.flatnonzero(mask)
-        if len(rows) > _GATHER_SHARE * len(self):
-            # with a selector FAISS compares pair by pair instead of by matrix product: only worth it for large shares
-            scores, places = self._index.search(queries, k, params=faiss.SearchParameters(sel=_selector(mask)))
-            return scores, places
-        scores, places = faiss.knn(queries, self._rows()[rows], k, metric=faiss.METRIC_INNER_PRODUCT)
-        return scores, np.where(places < 0, -1, rows[places]) if len(rows) else places
-
-    def _gpu(self) -> Any:
-        if self._gpu_copy is None:
-            options = faiss.GpuClonerOptions()
-            options.useFloat16 = True  # loses nothing: the vectors were rounded when they were added
-            self._gpu_copy = faiss.index_cpu_to_gpu(faiss.StandardGpuResources(), 0, self._index, options)
-        return self._gpu_copy
-
-
-def _selector(mask: NDArray[np.bool_]) -> Any:
-    """The rows where `mask` is True, as FAISS wants them."""
-    return faiss.IDSelectorBitmap(np.packbits(mask, bitorder="little"))

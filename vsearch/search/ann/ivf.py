@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from vsearch.errors import AnnError, InputError
 from vsearch.search.ann.choice import TRAINED_PER_CELL, cells_for
 from vsearch.search.ann.coding import Coding, Int8Coding, ProductCoding
-from vsearch.search.ann.faiss_package import faiss, uses_gpu
+from vsearch.search.ann.device import uses_gpu
+from vsearch.search.ann.faiss_package import faiss
 from vsearch.search.ann.files import Header, Stamp, Stream, read_index, write_index
 from vsearch.search.ann.lists import ROW_BYTES, list_of, loaded_lists, mapped_lists
 
