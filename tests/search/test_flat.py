@@ -105,12 +105,13 @@ def test_an_id_cannot_be_there_twice(kind: str) -> None:
 
 
 @settings(deadline=None, max_examples=30)
-@given(share=st.floats(0, 1), k=st.integers(1, 30), seed=st.integers(0, 1000))
-def test_the_filter_gives_what_filtering_all_answers_gives(share: float, k: int, seed: int) -> None:
+@given(share=st.floats(0, 1), k=st.integers(1, 30), seed=st.integers(0, 1000), ordered=st.booleans())
+def test_the_filter_gives_what_filtering_all_answers_gives(share: float, k: int, seed: int, ordered: bool) -> None:
     index, ids, vectors = filled("flat", n=200)
     allowed = ids[np.random.default_rng(seed).random(len(ids)) < share]
     queries = unit(4, seed=seed + 1)
-    scores, found = index.search(queries, k, allowed=np.append(allowed, 3))
+    named = np.unique(allowed) if ordered else np.append(allowed, [3, *allowed[:2]])
+    scores, found = index.search(queries, k, allowed=named)
     exact = np.where(np.isin(ids, allowed), queries @ vectors.T, -np.inf)
     best = -np.sort(-exact, axis=1)[:, :k]
     np.testing.assert_allclose(scores, best, atol=TOLERANCE)

@@ -107,7 +107,7 @@ class FlatIndex:
         queries = np.ascontiguousarray(vectors, np.float32)
         if len(queries) == 0 or len(self) == 0:
             return np.full((len(queries), k), -np.inf, np.float32), np.full((len(queries), k), -1, np.int64)
-        among = None if allowed is None else np.flatnonzero(np.isin(self._ids, allowed))
+        among = None if allowed is None else self._rows_of(allowed)
         scores, rows = self._rows.search(queries, k, among)
         missing = rows < 0
         if missing.any():
@@ -147,6 +147,11 @@ class FlatIndex:
     def _check(self, vectors: NDArray[np.float32]) -> None:
         if vectors.ndim != 2 or vectors.shape[1] != self.d:
             raise AnnError(f"the index holds vectors of {self.d} dimensions, these are {vectors.shape}")
+
+    def _rows_of(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The rows, ascending, of those ids that are here."""
+        wanted = ids if (ids[1:] > ids[:-1]).all() else np.unique(ids)  # as filters mostly come; a tenth of the time
+        return np.flatnonzero(np.isin(self._ids, wanted, assume_unique=True))
 
     def _any_known(self, ids: NDArray[np.int64]) -> bool:
         if len(ids) == 0 or len(self._ids) == 0 or ids.min() > self._ids.max():
