@@ -78,7 +78,7 @@ class FlatIndex:
         self._check(vectors)
         if ids.shape != vectors.shape[:1]:
             raise AnnError(f"{len(vectors)} vectors cannot have {len(ids)} ids")
-        if len(np.unique(ids)) != len(ids) or self._any_known(ids):
+        if not _all_differ(ids) or self._any_known(ids):
             raise AnnError("an id is in the index already")
         self._rows.append(vectors.astype(np.float16))
         self._ids = np.concatenate([self._ids, ids.astype(np.int64)])
@@ -137,7 +137,7 @@ class FlatIndex:
         ids, vectors = arrays.get("ids"), arrays.get("vectors")
         if ids is None or vectors is None or d < 1 or ids.dtype != np.int64 or vectors.dtype != np.float16:
             raise AnnError(f"{path}: ids or vectors are missing: the file is damaged")
-        if vectors.shape != (len(ids), d) or len(np.unique(ids)) != ids.size:
+        if vectors.shape != (len(ids), d) or not _all_differ(ids):
             raise AnnError(f"{path}: {ids.shape} ids do not fit {vectors.shape} vectors of {d} dimensions")
         index = cls(d, device=device)
         index._rows.append(vectors)
@@ -150,10 +150,19 @@ class FlatIndex:
 
     def _rows_of(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
         """The rows, ascending, of those ids that are here."""
-        wanted = ids if (ids[1:] > ids[:-1]).all() else np.unique(ids)  # as filters mostly come; a tenth of the time
+        wanted = ids if _ascend(ids) else np.unique(ids)
         return np.flatnonzero(np.isin(self._ids, wanted, assume_unique=True))
 
     def _any_known(self, ids: NDArray[np.int64]) -> bool:
         if len(ids) == 0 or len(self._ids) == 0 or ids.min() > self._ids.max():
             return False  # the usual case: a new video's ids are above all others
         return bool(np.isin(ids, self._ids).any())
+
+
+def _ascend(ids: NDArray[np.int64]) -> bool:
+    """Whether each id is above the one before, as they mostly come: told in a hundredth of the time of np.unique."""
+    return bool((ids[1:] > ids[:-1]).all())
+
+
+def _all_differ(ids: NDArray[np.int64]) -> bool:
+    return _ascend(ids) or len(np.unique(ids)) == len(ids)
