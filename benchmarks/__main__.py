@@ -14,6 +14,7 @@ PROGRAMS = {
     "copies": "benchmarks.bench_copies:main",
     "duplicates": "benchmarks.bench_duplicates:main",
     "excerpts": "benchmarks.bench_excerpts:main",
+    "gpu": "benchmarks.bench_gpu:main",
     "long": "benchmarks.bench_long:main",
     "previews": "benchmarks.bench_previews:main",
     "query": "benchmarks.bench_query:main",

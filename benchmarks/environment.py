@@ -60,6 +60,12 @@ def versions() -> dict[str, str | None]:
     return {**found, "ffmpeg": first_line[2] if len(first_line) > 2 else None}
 
 
+def nvidia_driver() -> str | None:
+    """The version of NVIDIA's driver; None without nvidia-smi, which comes with it."""
+    told = _output("nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader")
+    return told.partition("\n")[0].strip() if told else None
+
+
 def available_cores() -> int:
     """The cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):

@@ -45,7 +45,7 @@ def test_without_a_known_name_the_programs_are_listed(
 ) -> None:
     assert main(argv) == status
     told = capsys.readouterr()
-    assert "clusters, copies, duplicates, excerpts, long" in told.out + told.err
+    assert "clusters, copies, duplicates, excerpts, gpu, long" in told.out + told.err
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -120,6 +122,17 @@ def test_a_device_without_room_is_one_line() -> None:
     with pytest.raises(UnavailableError, match="--device cpu") as told, on_gpu._room_needed():
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate ...\nmany lines")
     assert "\n" not in str(told.value)
+
+
+def test_an_index_on_a_gpu_needs_no_faiss() -> None:
+    program = (
+        "import sys; sys.modules['faiss'] = None\n"
+        "from vsearch.search.ann import INDEXES, ROWS\n"
+        "INDEXES.load('flat')\n"
+        "print(len(ROWS.load('gpu')(8, 'cpu')))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "0"
 
 
 @pytest.mark.gpu
