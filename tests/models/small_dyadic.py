@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +16,14 @@ from vsearch.training.dyadic import export_dyadic
 SMALL = DyadicShape(
     groups=(4, 4, 4, 4), context_width=8, predicted=8, encoder_widths=(8, 8, 8), decoder_widths=(8, 8, 8)
 )
+WHOLE = replace(SMALL, whole=True, spread=True, layers=2)
 TIERS = {"low": 8, "default": 20, "high": 40}
 
 
-def small_networks(seed: int = 1) -> DyadicNetworks:
+def small_networks(seed: int = 1, shape: DyadicShape = SMALL) -> DyadicNetworks:
     """Networks whose encoder sees block means and gradients, and whose tables are of every kind."""
     torch.manual_seed(seed)
-    networks = DyadicNetworks(SMALL)
+    networks = DyadicNetworks(shape)
     with torch.no_grad():
         ramp = torch.linspace(-0.5, 0.5, 16)
         networks.encoder.linear.weight.mul_(0.2)
@@ -36,11 +38,12 @@ def small_networks(seed: int = 1) -> DyadicNetworks:
     return networks
 
 
-def small_dyadic(folder: Path, seed: int = 1) -> DyadicCodec:
+def small_dyadic(folder: Path, seed: int = 1, shape: DyadicShape = SMALL) -> DyadicCodec:
     rng = np.random.default_rng(seed)
     maps = (
         rng.normal(0, 2, (SMALL.channels, BLOCK_VALUES)).astype(np.float32),
         rng.normal(0, 0.02, (BLOCK_VALUES, SMALL.channels)).astype(np.float32),
     )
     costs = np.full((LEVELS, SMALL.channels), 6.0, np.float32)
-    return DyadicCodec(export_dyadic(small_networks(seed), folder, maps=maps, costs=costs, tiers=TIERS, training={}))
+    networks = small_networks(seed, shape)
+    return DyadicCodec(export_dyadic(networks, folder, maps=maps, costs=costs, tiers=TIERS, training={}))

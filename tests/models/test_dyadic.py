@@ -17,11 +17,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tests.models.small_dyadic import SMALL, TIERS, small_dyadic, small_networks
+from tests.models.small_dyadic import SMALL, TIERS, WHOLE, small_dyadic, small_networks
 from vsearch.bitstream import read_chunk, write_chunk, write_varints, zigzag
 from vsearch.errors import InputError, LatentError
 from vsearch.models.dyadic import DyadicCodec
-from vsearch.models.dyadic_layers import LEVELS, anchor_weights
+from vsearch.models.dyadic_layers import LEVELS, DyadicShape, anchor_weights
 from vsearch.models.dyadic_reader import Rate, join_payload, read_entries, read_map, split_payload
 from vsearch.models.dyadic_writer import EFFORTS, MAP_BITS, ChunkWriter, smooth, write_map
 from vsearch.models.entropy import (
@@ -52,8 +52,13 @@ from vsearch.records import Latents
 from vsearch.training.dyadic import export_dyadic
 
 
+@pytest.fixture(scope="module", params=[SMALL, WHOLE], ids=["float64", "whole"])
+def codec(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> DyadicCodec:
+    return small_dyadic(tmp_path_factory.mktemp("codec"), shape=request.param)
+
+
 @pytest.fixture(scope="module")
-def codec(tmp_path_factory: pytest.TempPathFactory) -> DyadicCodec:
+def in_float64(tmp_path_factory: pytest.TempPathFactory) -> DyadicCodec:
     return small_dyadic(tmp_path_factory.mktemp("codec"))
 
 
@@ -211,7 +216,7 @@ class Elsewhere(ExactPrediction):
         features: Floats,
         values: NDArray[np.int32],
         unmoved: NDArray[np.bool_],
-        half: Floats | None,
+        half: NDArray[np.int32] | None,
     ) -> tuple[Floats, Floats]:
         means, scales = self._here.outputs(number, grid, features, values, unmoved, half)
         return self._move(means), self._move(np.clip(scales, 0, self.n_scales - 2))
@@ -223,7 +228,9 @@ def with_network(codec: DyadicCodec, move: Callable[[Floats], Floats], folder: P
     here = codec.rate
 
     def rate(level: int) -> Rate:
-        return replace(here(level), network=Elsewhere(here(level).network, move))
+        network = here(level).network
+        assert isinstance(network, ExactPrediction)
+        return replace(here(level), network=Elsewhere(network, move))
 
     other.rate = rate  # type: ignore[assignment]
     return other
@@ -270,7 +277,7 @@ def test_a_reader_far_beyond_the_guard_goes_wrong(tmp_path: Path) -> None:
     assert misread
 
 
-def test_the_exact_network_is_the_trained_one(codec: DyadicCodec) -> None:
+def test_the_exact_network_is_the_trained_one(in_float64: DyadicCodec) -> None:
     networks = small_networks()
     rng = np.random.default_rng(5)
     values = rng.integers(-20, 21, (2, 4, 3, SMALL.channels)).astype(np.int16)
@@ -288,9 +295,10 @@ def test_the_exact_network_is_the_trained_one(codec: DyadicCodec) -> None:
             torch_like(flags),
             anchor_weights(torch.tensor([level / 16]), SMALL.anchors),
         )
-    network = codec.rate(level).network
+    network = in_float64.rate(level).network
+    assert isinstance(network, ExactPrediction)
     grid = Grid(rng.random((2, 4, 3)) < 0.7)
-    features = network.begin(grid, predicted, flags)
+    features = network.begin(grid, predicted, flags, np.zeros_like(predicted))
     known = -1
     for number, plan in enumerate(network.plans):
         while known < plan.after:
@@ -300,7 +308,8 @@ def test_the_exact_network_is_the_trained_one(codec: DyadicCodec) -> None:
         half = None
         if plan.half == 1:
             even = plan.where(4, 3)[:, :, None] == 0
-            half = (values[..., plan.channels] - predicted[..., plan.channels] / PREDICTION_STEPS) * even
+            found = values[..., plan.channels].astype(np.int32) * PREDICTION_STEPS
+            half = (found - predicted[..., plan.channels]) * even
         where = grid.coded & plan.where(4, 3)
         unmoved = flags[where, UNMOVED] > 0
         exact = network.outputs(number, grid, features, predicted[where, plan.channels], unmoved, half)
@@ -309,14 +318,15 @@ def test_the_exact_network_is_the_trained_one(codec: DyadicCodec) -> None:
             assert np.abs(ours / unit - reference).max() < 1e-3
 
 
-def test_permuted_sums_stay_within_the_computed_bound(codec: DyadicCodec) -> None:
+def test_permuted_sums_stay_within_the_computed_bound(in_float64: DyadicCodec) -> None:
     """Outputs with the features' sums taken in another order and precision, against float64."""
-    network = codec.rate(20).network
+    network = in_float64.rate(20).network
+    assert isinstance(network, ExactPrediction)
     rng = np.random.default_rng(5)
     grid = Grid(np.ones((2, 4, 3), bool))
     predicted = rng.integers(-160, 161, (2, 4, 3, SMALL.channels)).astype(np.int32)
     flags = rng.integers(0, 2, (2, 4, 3, FLAGS)).astype(np.float64)
-    features = network.begin(grid, predicted, flags)
+    features = network.begin(grid, predicted, flags, np.zeros_like(predicted))
     seen = np.clip(predicted / PREDICTION_STEPS, -16, 16)
     near = np.concatenate([seen[..., : network.predicted], flags], 3)
     for seed in range(5):
@@ -335,7 +345,7 @@ def test_permuted_sums_stay_within_the_computed_bound(codec: DyadicCodec) -> Non
     assert network.error_bound * 100 <= GUARD
 
 
-def test_a_network_whose_error_cannot_be_bounded_is_refused(tmp_path: Path, codec: DyadicCodec) -> None:
+def test_a_network_whose_error_cannot_be_bounded_is_refused(tmp_path: Path) -> None:
     networks = small_networks()
     with torch.no_grad():
         for step in networks.prediction.steps:
@@ -349,8 +359,9 @@ def test_a_network_whose_error_cannot_be_bounded_is_refused(tmp_path: Path, code
         export_dyadic(small_networks(), tmp_path, maps=(maps[0] + 1e5, maps[1]), costs=costs, tiers={}, training={})
 
 
-def test_another_process_with_other_thread_counts_reads_the_same(tmp_path: Path) -> None:
-    codec = small_dyadic(tmp_path / "codec")
+@pytest.mark.parametrize("shape", [SMALL, WHOLE], ids=["float64", "whole"])
+def test_another_process_with_other_thread_counts_reads_the_same(tmp_path: Path, shape: DyadicShape) -> None:
+    codec = small_dyadic(tmp_path / "codec", shape=shape)
     latents = codec.encode(moving(6, 20, 144, 256))
     (tmp_path / "chunk").write_bytes(codec.pack(latents))
     program = (

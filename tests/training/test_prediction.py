@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -62,10 +63,8 @@ def test_a_network_that_errs_little_stays_as_it_is(seen: list[Seen]) -> None:
 def test_what_is_not_coded_costs_nothing(seen: list[Seen]) -> None:
     networks = small_networks()
     (one,) = seen
-    nothing = Seen(one.values, one.predicted, one.flags, one.level, one.channels, np.ones_like(one.held))
-    whole, fewer = (
-        Seen(one.values, one.predicted, one.flags, one.level, np.full_like(one.channels, n), one.held) for n in (16, 8)
-    )
+    nothing = replace(one, held=np.ones_like(one.held))
+    whole, fewer = (replace(one, channels=np.full_like(one.channels, n)) for n in (16, 8))
     with torch.no_grad():
         bits = [float(prediction_bits(networks, draw([s], 64, np.random.default_rng(0))).sum()) for s in (whole, fewer)]
         assert float(prediction_bits(networks, draw([nothing], 8, np.random.default_rng(0))).sum()) == 0

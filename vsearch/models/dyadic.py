@@ -35,7 +35,8 @@ from vsearch.models.entropy import LATENT_LIMIT, Tables
 from vsearch.models.exact import HALVED, ExactPrediction, step_plans
 from vsearch.models.layers import BLOCK, Network, placed
 from vsearch.models.motion import BLOCK_VALUES, FLAGS, Maps
-from vsearch.models.weights import ModelFiles, has_bfloat16, torch_device
+from vsearch.models.weights import ModelFiles, has_bfloat16, one_thread, torch_device
+from vsearch.models.whole import WholePrediction
 from vsearch.records import CHUNK_FRAMES, Latents
 
 BATCH = 8  # frames a network call; every call is padded to it
@@ -95,10 +96,11 @@ class DyadicCodec:
             raise LatentError(f"a chunk says level {level}; there are {LEVELS}: the library is damaged there")
         t = self._tensors
         prediction = {k.removeprefix("prediction."): v for k, v in t.items() if k.startswith("prediction.")}
+        network = WholePrediction if self.shape.whole else ExactPrediction
         down, up = t["levels.down"][level].astype(np.float64), t["levels.up"][level].astype(np.float64)
         return Rate(
             level=level,
-            network=ExactPrediction(prediction, self.shape.groups, self.tables.n_scales, level),
+            network=network(prediction, self.shape.groups, self.tables.n_scales, level),
             maps=Maps(t["maps.synthesis"] * down[:, None], t["maps.analysis"] * up),
             tables=self.tables,
             weights=t["levels.distortion"][level].astype(np.float64),
@@ -155,7 +157,8 @@ class DyadicCodec:
         for start in range(0, len(frames), CHUNK_FRAMES):
             group = frames[start : start + CHUNK_FRAMES]
             wanted = np.clip(self.analyse(group) * self.up(level), -LATENT_LIMIT, LATENT_LIMIT)
-            coded.append(write_pictures(wanted, group, rate, EFFORTS[effort], prefix=self._prefix))
+            with one_thread():
+                coded.append(write_pictures(wanted, group, rate, EFFORTS[effort], prefix=self._prefix))
         parts = [np.ascontiguousarray(c.values.transpose(0, 3, 1, 2)) for c in coded]
         size = frames.shape[2] // BLOCK, frames.shape[3] // BLOCK
         values = np.concatenate(parts) if parts else np.zeros((0, self.shape.channels, *size), np.int16)
@@ -229,7 +232,8 @@ class DyadicCodec:
         if isinstance(latents, CodedLatents) and latents.chunk:
             return latents.chunk
         values = np.ascontiguousarray(latents.values.transpose(0, 2, 3, 1))
-        return write_latents(values, self.rate(latents.level), prefix=self._prefix).chunk
+        with one_thread():
+            return write_latents(values, self.rate(latents.level), prefix=self._prefix).chunk
 
     def unpack(self, data: bytes) -> Latents:
         """Exactly the latents that were packed."""
@@ -238,6 +242,8 @@ class DyadicCodec:
     def unpack_many(self, chunks: Sequence[bytes]) -> list[Latents]:
         """Several chunks in lockstep: round by round, the network runs once for all of them."""
         opened = [self._opened(read_chunk(data)) for data in chunks]
+        with one_thread():
+            found = read_chunks(opened, self.rate)
         return [
             Latents(
                 values=np.ascontiguousarray(values.transpose(0, 3, 1, 2)),
@@ -245,7 +251,7 @@ class DyadicCodec:
                 model_id=self.model_id,
                 level=level,
             )
-            for values, level in read_chunks(opened, self.rate)
+            for values, level in found
         ]
 
     def _opened(self, chunk: ChunkBytes) -> ChunkBytes:
@@ -292,12 +298,16 @@ def _shapes(shape: DyadicShape) -> dict[str, tuple[int, ...]]:
         "prediction.rate": (LEVELS, k),
         "prediction.finer": (LEVELS, c),
     }
+    if shape.spread:
+        shapes["prediction.spread.weight"] = (k, c, 1, 1)
     for i, group in enumerate(shape.groups[:-1]):
         shapes[f"prediction.gather.{i}.weight"] = (k, group, 3, 3)
     for i, plan in enumerate(step_plans(shape.groups)):
         out = plan.end - plan.start
         step = {"hidden.weight": (k, k, 1, 1), "hidden.bias": (k,), "choose.weight": (2 * out, k, 1, 1)}
         step |= {"choose.bias": (2 * out,), "trust": (out,)}
+        for number in range(shape.layers - 1):
+            step |= {f"more.{number}.weight": (k, k, 1, 1), f"more.{number}.bias": (k,)}
         if plan.half == 1:
             step |= {"from_half.weight": (k, out, 3, 3), "from_neighbours.weight": (out, 1, 3, 3)}
         shapes |= {f"prediction.steps.{i}.{name}": size for name, size in step.items()}
@@ -330,6 +340,9 @@ def shape_of(decode: Mapping[str, Any]) -> DyadicShape:
             anchors=int(decode["anchors"]),
             encoder_widths=(a, b, c),
             decoder_widths=(d, e, f),
+            whole=bool(decode.get("whole", False)),
+            spread=bool(decode.get("spread", False)),
+            layers=int(decode.get("layers", 1)),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise LatentError(f"the codec's model.json is malformed: {error!r}") from error

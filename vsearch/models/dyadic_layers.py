@@ -11,12 +11,14 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 from torch.nn import functional as F
 
 from vsearch.models.entropy import CONTEXT_LIMIT
-from vsearch.models.exact import StepPlan, step_plans
+from vsearch.models.exact import HALVED, StepPlan, step_plans
 from vsearch.models.layers import BLOCK, N_SCALES, Residual, squash, start_at_zero
 from vsearch.models.motion import FLAGS, UNMOVED
+from vsearch.models.whole import FEATURE_STEPS, FLAG_STEPS, INPUT_STEPS, LIMIT, rounded, stepped, weight_steps
 
 LEVELS = 49  # what a chunk can say: 0 is the coarsest
 LEVELS_AN_ANCHOR = 16
@@ -25,7 +27,9 @@ LEVELS_AN_ANCHOR = 16
 @dataclass(frozen=True, slots=True)
 class DyadicShape:
     """Widths of the codec. groups: the latent channels in coding order; anchors: rates that were trained; predicted:
-    of how many channels the prediction's neighbourhood is looked at.
+    of how many channels the prediction's neighbourhood is looked at; whole: whether the prediction network computes
+    in whole numbers (`whole`), or in float64 (`exact`); spread: whether it sees how far apart two sources of a
+    prediction are; halved: how many groups are coded in the halves of a checkerboard.
     """
 
     groups: tuple[int, ...] = (8, 16, 40, 64)
@@ -34,6 +38,10 @@ class DyadicShape:
     anchors: int = 4
     encoder_widths: tuple[int, int, int] = (48, 96, 128)
     decoder_widths: tuple[int, int, int] = (128, 96, 64)
+    whole: bool = False
+    spread: bool = False
+    halved: int = HALVED
+    layers: int = 1
 
     @property
     def channels(self) -> int:
@@ -150,9 +158,11 @@ class PredictionStep(nn.Module):
     def __init__(self, shape: DyadicShape, plan: StepPlan) -> None:
         super().__init__()
         width, out = shape.context_width, plan.end - plan.start
+        self.whole = shape.whole
         self.from_half = nn.Conv2d(out, width, 3, padding=1, bias=False) if plan.half == 1 else None
         self.from_neighbours = nn.Conv2d(out, out, 3, padding=1, groups=out, bias=False) if plan.half == 1 else None
         self.hidden = nn.Conv2d(width, width, 1)
+        self.more = nn.ModuleList(nn.Conv2d(width, width, 1) for _ in range(shape.layers - 1))
         self.choose = nn.Conv2d(width, 2 * out, 1)
         self.trust = nn.Parameter(torch.full((out,), 0.8))
         nn.init.normal_(self.choose.weight, std=0.01)
@@ -171,42 +181,64 @@ class PredictionStep(nn.Module):
         """
         linear = torch.where(unmoved > 0, predicted, predicted * self.trust[:, None, None])
         if self.from_half is not None and self.from_neighbours is not None and half is not None:
-            features = features + self.from_half(torch.clamp(half, -CONTEXT_LIMIT, CONTEXT_LIMIT))
+            features = features + self.from_half(_input(half, self.whole))
             linear = linear + self.from_neighbours(half)
-        chosen = self.choose(squash(self.hidden(squash(features))))
+        clamped = _whole_squash if self.whole else squash
+        hidden = clamped(self.hidden(clamped(features)))
+        for layer in self.more:
+            hidden = clamped(layer(hidden))
+        chosen = self.choose(hidden)
         out = predicted.shape[1]
         return chosen[:, :out] + linear, chosen[:, out:]
+
+
+def _input(x: Tensor, whole: bool) -> Tensor:
+    """What hidden features see of predictions and latents."""
+    limit = LIMIT / INPUT_STEPS if whole else CONTEXT_LIMIT
+    return torch.clamp(x, -limit, limit)
+
+
+def _whole_squash(x: Tensor) -> Tensor:
+    """`squash` in the steps in which `whole` keeps features."""
+    return torch.clamp(stepped(x, FEATURE_STEPS), 0.0, LIMIT / FEATURE_STEPS)
 
 
 class PredictionNetwork(nn.Module):
     """What is known -> which probability table each latent is coded with.
 
     Features begin with the frame's prediction and gather each group of channels as it becomes known; add, multiply and
-    clamp alone, so that rounding errors can be bounded.
+    clamp alone, so that rounding errors can be bounded, or that there are none (`as_read`).
     """
 
     def __init__(self, shape: DyadicShape) -> None:
         super().__init__()
         width = shape.context_width
         self.shape = shape
-        self.plans = step_plans(shape.groups)
+        self.plans = step_plans(shape.groups, shape.halved)
         self.near = nn.Conv2d(shape.predicted + FLAGS, width, 3, padding=1)
         self.rest = nn.Conv2d(shape.channels - shape.predicted, width, 1, bias=False)
+        self.spread = nn.Conv2d(shape.channels, width, 1, bias=False) if shape.spread else None
         self.rate = Interpolated(shape.anchors, width)
         self.finer = Interpolated(shape.anchors, shape.channels)
         self.gather = nn.ModuleList(nn.Conv2d(group, width, 3, padding=1, bias=False) for group in shape.groups[:-1])
         self.steps = nn.ModuleList(PredictionStep(shape, plan) for plan in self.plans)
 
-    def forward(self, latents: Tensor, predicted: Tensor, flags: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-        """Means and scale indices (N, C, h, w) of latents that are known already. predicted: the same shape; flags:
-        (N, FLAGS, h, w); weights: (N, anchors).
+    def forward(
+        self, latents: Tensor, predicted: Tensor, flags: Tensor, weights: Tensor, spread: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Means and scale indices (N, C, h, w) of latents that are known already. predicted, spread (None: nowhere
+        two sources): the same shape; flags: (N, FLAGS, h, w); weights: (N, anchors).
         """
-        seen = torch.clamp(predicted, -CONTEXT_LIMIT, CONTEXT_LIMIT)
+        seen = _input(predicted, self.shape.whole)
+        if self.shape.whole:
+            flags = flags * (FLAG_STEPS / INPUT_STEPS)
         near, rest = seen[:, : self.shape.predicted], seen[:, self.shape.predicted :]
         features = [self.near(torch.cat([near, flags], 1)) + self.rest(rest) + self.rate(weights)]
+        if self.spread is not None and spread is not None:
+            features[0] = features[0] + self.spread(_input(spread, self.shape.whole))
         start = 0
         for group, gather in zip(self.shape.groups, self.gather, strict=False):
-            known = torch.clamp(latents[:, start : start + group], -CONTEXT_LIMIT, CONTEXT_LIMIT)
+            known = _input(latents[:, start : start + group], self.shape.whole)
             features.append(features[-1] + gather(known))
             start += group
         even = checkerboard_like(latents)
@@ -214,11 +246,33 @@ class PredictionNetwork(nn.Module):
         for plan, step in zip(self.plans, self.steps, strict=True):
             part = slice(plan.start, plan.end)
             half = (latents[:, part] - predicted[:, part]) * even if plan.half == 1 else None
-            mean, scale = step(features[plan.after + 1], predicted[:, part], flags[:, UNMOVED : UNMOVED + 1], half)
+            unmoved = flags[:, UNMOVED : UNMOVED + 1]
+            mean, scale = step(features[plan.after + 1], predicted[:, part], unmoved, half)
             where = torch.ones_like(even) if plan.half is None else even if plan.half == 0 else 1 - even
             means = means + F.pad(mean * where, (0, 0, 0, 0, plan.start, self.shape.channels - plan.end))
             scales = scales + F.pad(scale * where, (0, 0, 0, 0, plan.start, self.shape.channels - plan.end))
         return means, scales + self.finer(weights)
+
+    def as_read(
+        self, latents: Tensor, predicted: Tensor, flags: Tensor, weights: Tensor, spread: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Like `forward`, with weights as a reader has them; gradients pass as if they had not been rounded."""
+        inputs = (latents, predicted, flags, weights, spread)
+        outputs: tuple[Tensor, Tensor] = functional_call(self, self.rounded(), inputs)
+        return outputs
+
+    def rounded(self) -> dict[str, Tensor]:
+        """The weights that a reader has in whole numbers, on their grids: none where there are none."""
+        if not self.shape.whole:
+            return {}
+        weights = {name: p for name, p in self.named_parameters() if p.ndim == 4 and "from_neighbours" not in name}
+        alone = [name for name in weights if ".more." in name or name.endswith(("hidden.weight", "choose.weight"))]
+        together = [name for name in weights if name not in alone]
+        found: dict[str, Tensor] = {}
+        for names in (together, *([name] for name in alone)):
+            steps = weight_steps([weights[name] for name in names])
+            found |= {name: rounded(weights[name], step) for name, step in zip(names, steps, strict=True)}
+        return found
 
 
 def checkerboard_like(latents: Tensor) -> Tensor:

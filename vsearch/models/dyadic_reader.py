@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from vsearch.bitstream import ChunkBytes, read_varints, unzigzag, write_varints, zigzag
 from vsearch.errors import LatentError
 from vsearch.models.entropy import LATENT_LIMIT, MEAN_STEPS, Correction, SymbolReader, Tables, read_corrections
-from vsearch.models.exact import HALVED, ExactPrediction, Grid
+from vsearch.models.exact import HALVED, Choice, Grid, TableNetwork
 from vsearch.models.motion import (
     MAX_PALETTE,
     PREDICTION_STEPS,
@@ -42,7 +42,7 @@ class Rate:
     """What one level of one model needs. weights: (C,) the cost in bits of a squared error of 1 in a latent."""
 
     level: int
-    network: ExactPrediction
+    network: TableNetwork
     maps: Maps
     tables: Tables
     weights: NDArray[np.float64]
@@ -103,16 +103,17 @@ class Choices:
     present: those of the frames that still have groups to come.
     """
 
-    def __init__(self, network: ExactPrediction, predictions: Sequence[Prediction], latents: Shorts) -> None:
+    def __init__(self, network: TableNetwork, predictions: Sequence[Prediction], latents: Shorts) -> None:
         self._network = network
         self.latents = latents
         limit = 2 * LATENT_LIMIT * PREDICTION_STEPS
         predicted = np.clip(np.stack([p.values for p in predictions]), -limit, limit)
         flags = np.stack([p.flags for p in predictions])
+        spread = np.stack([p.spread for p in predictions])
         held = np.stack([p.held for p in predictions])
         latents[held] = nearest(limited(predicted[held]))
         self._grid = Grid(~held)
-        self._features = network.begin(self._grid, predicted, flags)
+        self._features = network.begin(self._grid, predicted, flags, spread)
         self._predicted = predicted
         self._rows = predicted[~held]  # of the blocks that are coded
         self._unmoved = flags[~held, UNMOVED] > 0
@@ -149,10 +150,8 @@ class Choices:
         places = self.places(number)
         self.latents[places.frames, places.y, places.x, self._network.plans[number].channels] = values
 
-    def unrounded(self, number: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Means and scales of step `number` where it codes, before they are rounded to indices: (places, out) each. All
-        earlier steps must be filled in.
-        """
+    def choose(self, number: int) -> Choice:
+        """The tables of step `number` where it codes, of the `places` there. All earlier steps must be filled in."""
         plan = self._network.plans[number]
         while self._known < plan.after:
             self._known += 1
@@ -162,26 +161,16 @@ class Choices:
         half = None
         if plan.half == 1:
             even = ~plan.where(*self.latents.shape[1:3])
-            known = self.latents[self.present, :, :, plan.channels]
-            half = (known - self._predicted[..., plan.channels] * (1.0 / PREDICTION_STEPS)) * even[:, :, None]
+            known = self.latents[self.present, :, :, plan.channels].astype(np.int32) * PREDICTION_STEPS
+            half = (known - self._predicted[..., plan.channels]) * even[:, :, None]
         rows = self._grid.rows(plan.half)
         values, unmoved = self._rows[rows, plan.channels], self._unmoved[rows]
-        return self._network.outputs(number, self._grid, self._features, values, unmoved, half)
+        return self._network.choose(number, self._grid, self._features, values, unmoved, half)
 
 
 def limited(predicted: NDArray[np.int32]) -> NDArray[np.int32]:
     """A prediction as a mean that a latent may have."""
     return np.clip(predicted, -LATENT_LIMIT * MEAN_STEPS, LATENT_LIMIT * MEAN_STEPS)
-
-
-def indices(
-    means: NDArray[np.float64], scales: NDArray[np.float64], n_scales: int
-) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Table indices of unrounded outputs."""
-    limit = LATENT_LIMIT * MEAN_STEPS
-    mean_index = np.floor(np.clip(means, -limit, limit) + 0.5).astype(np.int32)
-    scale_index = np.floor(np.clip(scales, 0, n_scales - 1) + 0.5).astype(np.int32)
-    return mean_index, scale_index
 
 
 def nearest(mean_index: NDArray[np.int32]) -> NDArray[np.int32]:
@@ -349,7 +338,7 @@ def _open(chunk: ChunkBytes, rate_of: Callable[[int], Rate]) -> _OpenChunk:
     )
 
 
-def steps_by_position(network: ExactPrediction, h: int, w: int) -> Callable[[int, int, int], int]:
+def steps_by_position(network: TableNetwork, h: int, w: int) -> Callable[[int, int, int], int]:
     """Which step codes the latent at (row, column, channel)."""
     masks = [(plan.start, plan.end, plan.where(h, w)) for plan in network.plans]
 
@@ -415,7 +404,7 @@ def read_chunks(chunks: Sequence[ChunkBytes], rate_of: Callable[[int], Rate]) ->
 
 def _read_round(chunks: Sequence[_OpenChunk], depth: int) -> None:
     """One round of several chunks of one level and frame size."""
-    network, tables = chunks[0].rate.network, chunks[0].rate.tables
+    network = chunks[0].rate.network
     predictions: list[Prediction] = []
     spans: list[tuple[_OpenChunk, list[int], slice]] = []
     for chunk in chunks:
@@ -435,10 +424,11 @@ def _read_round(chunks: Sequence[_OpenChunk], depth: int) -> None:
         if not len(choices.present):
             break
         places = choices.places(number)
-        means, scales = indices(*choices.unrounded(number), tables.n_scales)
+        choice = choices.choose(number)
+        means, scales = choice.means, choice.scales
         blocks = places.y * w + places.x
         for chunk, frames, span in spans:
-            for place, frame in enumerate(frames, span.start):
+            for place, frame in enumerate(frames if chunk.corrections else (), span.start):
                 rows = places.of(place, place + 1)
                 chunk.correct(frame, number, blocks[rows], means[rows], scales[rows])
         values = nearest(means)

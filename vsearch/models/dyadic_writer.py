@@ -21,7 +21,6 @@ from vsearch.models.dyadic_reader import (
     Knowledge,
     Places,
     Rate,
-    indices,
     is_plain,
     join_payload,
     nearest,
@@ -38,7 +37,7 @@ from vsearch.models.entropy import (
     Tables,
     write_corrections,
 )
-from vsearch.models.exact import StepPlan
+from vsearch.models.exact import Choice, StepPlan
 from vsearch.models.layers import N_SCALES
 from vsearch.models.motion import (
     LATENT_LIMIT,
@@ -93,29 +92,20 @@ def write_latents(values: Shorts, rate: Rate, *, prefix: bytes) -> Coded:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Step:
-    """What was chosen for one step of some frames. places: the blocks that it codes; values, means, scales: (places,
-    out) int32, indices as the tables count; unrounded: means and scales before.
+    """What was chosen for one step of some frames. places: the blocks that it codes; tables: those of their latents;
+    values: (places, out) int32.
     """
 
     plan: StepPlan
     places: Places
     values: NDArray[np.int32]
-    means: NDArray[np.int32]
-    scales: NDArray[np.int32]
-    unrounded: tuple[NDArray[np.float64], NDArray[np.float64]]
+    tables: Choice
 
     def of(self, some: NDArray[np.bool_]) -> Step:
         """The same for some of the places."""
         if some.all():
             return self
-        return replace(
-            self,
-            places=self.places[some],
-            values=self.values[some],
-            means=self.means[some],
-            scales=self.scales[some],
-            unrounded=(self.unrounded[0][some], self.unrounded[1][some]),
-        )
+        return replace(self, places=self.places[some], values=self.values[some], tables=self.tables.of(some))
 
 
 class ChunkWriter:
@@ -209,11 +199,12 @@ class ChunkWriter:
         """Choose and write one step of the frames of one round. left: `_prices_left` of those present."""
         places = choices.places(number)
         wanted = self._wanted_at(frames, places, plan.channels)
-        unrounded = choices.unrounded(number)
-        means, scales = indices(*unrounded, self._rate.tables.n_scales)
+        tables = choices.choose(number)
         weights = weight * self._rate.weights[plan.channels]
-        values = chosen(wanted, means, scales, self._rate.tables, weights) if self._free else wanted.astype(np.int32)
-        step = Step(plan, places, values, means, scales, unrounded)
+        values = wanted.astype(np.int32)
+        if self._free:
+            values = chosen(wanted, tables.means, tables.scales, self._rate.tables, weights)
+        step = Step(plan, places, values, tables)
         if left is not None and self._free:
             spent = np.bincount(places.frames, prices(step, wanted, self._rate.tables, weights), len(frames))
             out = left <= spent[choices.present]
@@ -225,13 +216,14 @@ class ChunkWriter:
     def _write_step(self, frames: NDArray[np.intp], step: Step) -> None:
         """Code what was chosen, and list what rounding might put elsewhere. frames: of the round."""
         _, h, w, c = self._size
-        means, scales, values = step.means, step.scales, step.values
-        limited = np.clip(step.unrounded[1], 0, self._rate.tables.n_scales - 1)
-        near = [near_boundary(step.unrounded[0]), near_boundary(limited)]
+        means, scales, values = step.tables.means, step.tables.scales, step.values
         exceptions = (scales == 0) & (values != nearest(means))
         if exceptions.any():
             scales[exceptions] = scale_for(np.abs(values - nearest(means))[exceptions])
-        near[1] |= exceptions
+        near = [np.zeros_like(exceptions), exceptions]
+        if step.tables.unrounded is not None:
+            limited = np.clip(step.tables.unrounded[1], 0, self._rate.tables.n_scales - 1)
+            near = [near_boundary(step.tables.unrounded[0]), near_boundary(limited) | exceptions]
         blocks = (frames[step.places.frames] * h + step.places.y) * w + step.places.x
         for is_scale, listed, index in ((False, near[0], means), (True, near[1], scales)):
             for row, k in np.argwhere(listed):
@@ -346,10 +338,11 @@ def prices(
 ) -> NDArray[np.float64]:
     """Bits of each block's step as chosen, and what its errors are worth in bits: (places,)."""
     costs = bit_costs(tables)
-    rows = step.scales * MEAN_STEPS + step.means % MEAN_STEPS
-    bits = costs.of(rows, step.values - step.means // MEAN_STEPS)
-    certain = step.scales == 0
-    bits = np.where(certain, np.where(step.values == nearest(step.means), 0, EXCEPTION_BITS), bits)
+    means, scales = step.tables.means, step.tables.scales
+    rows = scales * MEAN_STEPS + means % MEAN_STEPS
+    bits = costs.of(rows, step.values - means // MEAN_STEPS)
+    certain = scales == 0
+    bits = np.where(certain, np.where(step.values == nearest(means), 0, EXCEPTION_BITS), bits)
     return np.asarray(bits.sum(1, np.float64) + np.square(step.values - wanted) @ weights)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -55,15 +56,54 @@ class StepPlan:
         return np.asarray(odd == self.half)
 
 
-def step_plans(groups: Sequence[int]) -> tuple[StepPlan, ...]:
-    """The coding steps of a frame: the first `HALVED` groups in the halves of a checkerboard, the others at once."""
+def step_plans(groups: Sequence[int], halved: int = HALVED) -> tuple[StepPlan, ...]:
+    """The coding steps of a frame: the first `halved` groups in the halves of a checkerboard, the others at once."""
     plans: list[StepPlan] = []
     start = 0
     for number, width in enumerate(groups):
-        for half in (0, 1) if number < HALVED else (None,):
+        for half in (0, 1) if number < halved else (None,):
             plans.append(StepPlan(start, start + width, half, number))
         start += width
     return tuple(plans)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Choice:
+    """Which tables code some latents: indices of their means (in 1 / MEAN_STEPS) and scales, (rows, out) int32.
+    unrounded: both before they were rounded, where another order of summation might round them elsewhere.
+    """
+
+    means: NDArray[np.int32]
+    scales: NDArray[np.int32]
+    unrounded: tuple[Floats, Floats] | None = None
+
+    def of(self, some: NDArray[np.bool_]) -> Choice:
+        """The same for some of the rows."""
+        unrounded = None if self.unrounded is None else (self.unrounded[0][some], self.unrounded[1][some])
+        return Choice(self.means[some], self.scales[some], unrounded)
+
+
+class TableNetwork(Protocol):
+    """What `ExactPrediction` and `whole.WholePrediction` are: which tables code a frame, step by step. Features are
+    theirs alone: rows that may be taken some of.
+    """
+
+    groups: tuple[int, ...]
+    plans: tuple[StepPlan, ...]
+
+    def begin(self, grid: Grid, values: NDArray[np.int32], flags: Floats, spread: NDArray[np.int32]) -> Any: ...
+
+    def gather(self, group: int, grid: Grid, features: Any, latents: NDArray[np.int16]) -> Any: ...
+
+    def choose(
+        self,
+        number: int,
+        grid: Grid,
+        features: Any,
+        values: NDArray[np.int32],
+        unmoved: NDArray[np.bool_],
+        half: NDArray[np.int32] | None,
+    ) -> Choice: ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -110,8 +150,8 @@ class Grid:
         return Grid(self.coded[frames])
 
     def around(self, x: NDArray[np.generic], rows: NDArray[np.intp] | slice) -> Tensor:
-        """What (n, h, w, C) holds around some rows, zeros outside the picture: (rows, 9, C) float64."""
-        padded = np.zeros((*self._padded, x.shape[-1]))
+        """What (n, h, w, C) holds around some rows, zeros outside the picture: (rows, 9, C)."""
+        padded = np.zeros((*self._padded, x.shape[-1]), x.dtype)
         padded[:, 1:-1, 1:-1] = x
         flat = torch.from_numpy(padded).view(-1, x.shape[-1])
         where = self._around[rows]
@@ -119,12 +159,13 @@ class Grid:
 
     def convolve(self, x: NDArray[np.generic], weights: Floats, rows: NDArray[np.intp] | slice) -> Floats:
         """x: (n, h, w, C); weights: (9, C, k) -> (rows, k)."""
-        result: Floats = (self.around(x, rows).flatten(1) @ torch.from_numpy(weights).flatten(0, 1)).numpy()
+        around = self.around(x.astype(np.float64), rows)
+        result: Floats = (around.flatten(1) @ torch.from_numpy(weights).flatten(0, 1)).numpy()
         return result
 
     def depthwise(self, x: NDArray[np.generic], weights: Floats, rows: NDArray[np.intp] | slice) -> Floats:
         """x: (n, h, w, C); weights: (9, C) -> (rows, C)."""
-        result: Floats = (self.around(x, rows) * torch.from_numpy(weights)).sum(1).numpy()
+        result: Floats = (self.around(x.astype(np.float64), rows) * torch.from_numpy(weights)).sum(1).numpy()
         return result
 
 
@@ -158,9 +199,9 @@ class ExactPrediction:
                 f"the model's rounding error may reach {self.error_bound:.2e}: more than a hundredth of {GUARD:.2e}"
             )
 
-    def begin(self, grid: Grid, values: NDArray[np.int32], flags: Floats) -> Floats:
+    def begin(self, grid: Grid, values: NDArray[np.int32], flags: Floats, spread: NDArray[np.int32]) -> Floats:
         """Features of the prediction alone, (blocks, width). values: (n, h, w, C) in 1 / PREDICTION_STEPS; flags: (n,
-        h, w, FLAGS).
+        h, w, FLAGS); spread: not looked at.
         """
         near = np.concatenate([_seen(values[..., : self.predicted]), flags], 3)
         features = grid.convolve(near, self._near, slice(None))
@@ -173,6 +214,24 @@ class ExactPrediction:
         known = np.clip(latents, -CONTEXT_LIMIT, CONTEXT_LIMIT)
         return features + grid.convolve(known, self._gather[group], slice(None))
 
+    def choose(
+        self,
+        number: int,
+        grid: Grid,
+        features: Floats,
+        values: NDArray[np.int32],
+        unmoved: NDArray[np.bool_],
+        half: NDArray[np.int32] | None,
+    ) -> Choice:
+        """Tables of step `number` for the blocks that it codes, which are `grid.rows` of its half.
+
+        values: (rows, out) the prediction of its channels there; unmoved: (rows,), where it comes from unshifted frames
+        and is the mean as it is; half: (n, h, w, out) the latents of the checkerboard's first half less their
+        prediction, zero elsewhere. Both in 1 / PREDICTION_STEPS.
+        """
+        unrounded = self.outputs(number, grid, features, values, unmoved, half)
+        return Choice(*indices(*unrounded, self.n_scales), unrounded)
+
     def outputs(
         self,
         number: int,
@@ -180,23 +239,18 @@ class ExactPrediction:
         features: Floats,
         values: NDArray[np.int32],
         unmoved: NDArray[np.bool_],
-        half: Floats | None,
+        half: NDArray[np.int32] | None,
     ) -> tuple[Floats, Floats]:
-        """Unrounded means in 1 / MEAN_STEPS and scale indices of step `number`, (rows, out): of the blocks that it
-        codes, which are `grid.rows` of its half.
-
-        values: (rows, out) the prediction of its channels there; unmoved: (rows,), where it comes from unshifted frames
-        and is the mean as it is; half: (n, h, w, out) the latents of the checkerboard's first half less their
-        prediction, zero elsewhere.
-        """
+        """Like `choose`: means in 1 / MEAN_STEPS and scale indices before they are rounded, (rows, out)."""
         step = self._steps[number]
         rows = grid.rows(step.plan.half)
         predicted = np.clip(values * (1.0 / PREDICTION_STEPS), -MAX_PREDICTION, MAX_PREDICTION)
         linear = np.where(unmoved[:, None], predicted, predicted * step.trust)
         inner = features[rows]
         if step.half is not None and step.same is not None and half is not None:
-            inner = inner + grid.convolve(np.clip(half, -CONTEXT_LIMIT, CONTEXT_LIMIT), step.half, rows)
-            linear += grid.depthwise(half, step.same, rows)
+            known = half * (1.0 / PREDICTION_STEPS)
+            inner = inner + grid.convolve(np.clip(known, -CONTEXT_LIMIT, CONTEXT_LIMIT), step.half, rows)
+            linear += grid.depthwise(known, step.same, rows)
         hidden = np.clip(inner, 0, MAX_ACTIVATION) @ step.hidden
         hidden += step.hidden_bias
         np.clip(hidden, 0, MAX_ACTIVATION, out=hidden)
@@ -231,6 +285,14 @@ class ExactPrediction:
         finer = np.abs(self._finer[step.plan.channels])
         scales = error[out:] + gamma(2) * (absolute[out:] + finer)
         return MEAN_STEPS * means, scales
+
+
+def indices(means: Floats, scales: Floats, n_scales: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Table indices of unrounded outputs."""
+    limit = LATENT_LIMIT * MEAN_STEPS
+    mean_index = np.floor(np.clip(means, -limit, limit) + 0.5).astype(np.int32)
+    scale_index = np.floor(np.clip(scales, 0, n_scales - 1) + 0.5).astype(np.int32)
+    return mean_index, scale_index
 
 
 def _seen(values: NDArray[np.int32]) -> Floats:

@@ -160,12 +160,13 @@ class Prediction:
 
     values: (h, w, C) int32, in 1 / PREDICTION_STEPS; flags: (h, w, FLAGS) float64: predicted at all, from two
     sources, how far away in time the source is (log2 of frames / 4), and whether no source is shifted. held:
-    (h, w), where nothing is coded.
+    (h, w), where nothing is coded; spread: (h, w, C) int32, how far apart two sources are, 0 where there are not two.
     """
 
     values: NDArray[np.int32]
     flags: NDArray[np.float64]
     held: NDArray[np.bool_]
+    spread: NDArray[np.int32]
 
 
 FLAGS = 4
@@ -187,47 +188,55 @@ def predict(
     """
     h, w = guesses[0].choice.shape
     values = np.zeros((len(guesses), h, w, maps.synthesis.shape[0]), np.int32)
+    apart = np.zeros_like(values)
     flags = np.zeros((len(guesses), h, w, FLAGS))
-    shifted: list[tuple[int, NDArray[np.intp], NDArray[np.intp], Source]] = []
+    shifted: list[tuple[int, NDArray[np.intp], NDArray[np.intp], Source, int]] = []
     for number, (guess, frame) in enumerate(zip(guesses, frames, strict=True)):
         for place, entry in enumerate(guess.entries, 1):
             rows, columns = np.nonzero(guess.choice == place)
-            for source in entry.sources:
+            signs = (0,) if entry.second is None else (1, -1)
+            for source, sign in zip(entry.sources, signs, strict=True):
                 if source.dy or source.dx:
-                    shifted.append((number, rows, columns, source))
+                    shifted.append((number, rows, columns, source, sign))
                 else:
-                    same = known[source.frame][rows, columns].astype(np.int32)
-                    values[number, rows, columns] += same * PREDICTION_STEPS
+                    same = known[source.frame][rows, columns].astype(np.int32) * PREDICTION_STEPS
+                    values[number, rows, columns] += same
+                    if sign:
+                        apart[number, rows, columns] += sign * same
             distance = min(abs(source.frame - frame) for source in entry.sources)
             unmoved = not any(source.dy or source.dx for source in entry.sources)
             two = entry.second is not None
             flags[number, rows, columns] = (1.0, float(two), DISTANCES[min(distance, 31)], float(unmoved))
     if shifted:
-        _add_shifted(values, shifted, proxies, maps)
+        _add_shifted(values, apart, shifted, proxies, maps)
     for number, guess in enumerate(guesses):
         of_two = [place for place, entry in enumerate(guess.entries, 1) if entry.second is not None]
         both = np.isin(guess.choice, of_two)
         values[number, both] >>= 1
-    return [Prediction(v, f, guess.held) for v, f, guess in zip(values, flags, guesses, strict=True)]
+    spread = np.abs(apart)
+    return [Prediction(v, f, g.held, a) for v, f, g, a in zip(values, flags, guesses, spread, strict=True)]
 
 
 def _add_shifted(
     values: NDArray[np.int32],
-    shifted: Sequence[tuple[int, NDArray[np.intp], NDArray[np.intp], Source]],
+    apart: NDArray[np.int32],
+    shifted: Sequence[tuple[int, NDArray[np.intp], NDArray[np.intp], Source, int]],
     proxies: Mapping[int, Proxy],
     maps: Maps,
 ) -> None:
-    """Add what shifted sources predict to `values` (n, h, w, C)."""
-    used = list(dict.fromkeys(source.frame for _, _, _, source in shifted))
+    """Add what shifted sources predict to `values` (n, h, w, C), and times their signs to `apart`."""
+    used = list(dict.fromkeys(source.frame for _, _, _, source, _ in shifted))
     stacked = np.stack([proxies[frame] for frame in used])
-    counts = [len(rows) for _, rows, _, _ in shifted]
-    rows = np.concatenate([rows for _, rows, _, _ in shifted])
-    columns = np.concatenate([columns for _, _, columns, _ in shifted])
-    which = np.repeat([used.index(source.frame) for _, _, _, source in shifted], counts)
-    shifts = np.repeat([(source.dy, source.dx) for _, _, _, source in shifted], counts, axis=0)
+    counts = [len(rows) for _, rows, _, _, _ in shifted]
+    rows = np.concatenate([rows for _, rows, _, _, _ in shifted])
+    columns = np.concatenate([columns for _, _, columns, _, _ in shifted])
+    which = np.repeat([used.index(source.frame) for _, _, _, source, _ in shifted], counts)
+    shifts = np.repeat([(source.dy, source.dx) for _, _, _, source, _ in shifted], counts, axis=0)
     predicted = maps.predict(blocks_at(stacked, which, rows, columns, shifts), None)
-    for (number, y, x, _), part in zip(shifted, np.split(predicted, np.cumsum(counts)[:-1]), strict=True):
+    for (number, y, x, _, sign), part in zip(shifted, np.split(predicted, np.cumsum(counts)[:-1]), strict=True):
         values[number, y, x] += part
+        if sign:
+            apart[number, y, x] += sign * part
 
 
 # log2(frames) / 4 in sixteenths: what every machine rounds alike.

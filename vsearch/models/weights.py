@@ -14,7 +14,9 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -166,3 +168,36 @@ def has_bfloat16(device: torch.device) -> bool:
         return torch.cuda.get_device_capability(device) >= (8, 0)
     asked = getattr(torch.cpu, "_is_avx512_bf16_supported", None)  # private: without it float32 does as well
     return asked is not None and bool(asked())
+
+
+class _OneThread:
+    """How many are in `one_thread`, and how many threads there were before."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.inside = 0
+        self.before = 1
+
+
+_one_thread = _OneThread()
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """PyTorch computes with one thread meanwhile. What is made of thousands of small operations takes twice as long
+    with two, which wait for each other at the end of each (two cores; chunks to latents).
+    """
+    import torch
+
+    with _one_thread.lock:
+        if not _one_thread.inside:
+            _one_thread.before = torch.get_num_threads()
+            torch.set_num_threads(1)
+        _one_thread.inside += 1
+    try:
+        yield
+    finally:
+        with _one_thread.lock:
+            _one_thread.inside -= 1
+            if not _one_thread.inside:
+                torch.set_num_threads(_one_thread.before)

@@ -160,6 +160,7 @@ def export_dyadic(
         "codec_id": CODEC_ID,
         "groups": list(shape.groups),
         "context_width": shape.context_width,
+        **({"whole": True, "spread": shape.spread, "layers": shape.layers} if shape.whole else {}),
         "predicted": shape.predicted,
         "anchors": shape.anchors,
         "encoder_widths": list(shape.encoder_widths),
@@ -173,7 +174,7 @@ def export_dyadic(
         search={"tiers": tiers},
         training=training,
         tensors={
-            **{name: np.ascontiguousarray(np.asarray(value, np.float32)) for name, value in tensors.items()},
+            **{name: np.ascontiguousarray(np.asarray(value)) for name, value in tensors.items()},
             "tables.narrow": narrow,
             "tables.wide": wide,
         },

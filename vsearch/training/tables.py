@@ -13,8 +13,8 @@ import torch
 from numpy.typing import NDArray
 
 from vsearch.models.dyadic_layers import LEVELS_AN_ANCHOR, DyadicNetworks, anchor_weights
-from vsearch.models.dyadic_reader import indices
 from vsearch.models.entropy import MEAN_STEPS, NARROW_REACH, PROBABILITY_BITS, WIDE_REACH, laplace_tables
+from vsearch.models.exact import indices
 from vsearch.models.layers import N_SCALES, scale_of_index
 from vsearch.models.motion import PREDICTION_STEPS
 from vsearch.training.prediction import Seen
@@ -51,7 +51,9 @@ def _symbols(networks: DyadicNetworks, seen: Seen, part: slice) -> tuple[NDArray
     values = torch.from_numpy(seen.values[part]).float()
     predicted = torch.from_numpy(seen.predicted[part]).float() / PREDICTION_STEPS
     weights = anchor_weights(torch.from_numpy(seen.level[part]).float() / LEVELS_AN_ANCHOR, networks.shape.anchors)
-    outputs = networks.prediction(values, predicted, torch.from_numpy(seen.flags[part]), weights)
+    spread = torch.from_numpy(seen.spread[part]).float() / PREDICTION_STEPS
+    flags = torch.from_numpy(seen.flags[part])
+    outputs = networks.prediction.as_read(values, predicted, flags, weights, spread)
     means, scales = indices(outputs[0].double().numpy() * MEAN_STEPS, outputs[1].double().numpy(), N_SCALES)
     coded = (scales > 0) & seen.coded(part)
     rows = scales[coded].astype(np.int64) * MEAN_STEPS + means[coded] % MEAN_STEPS
