@@ -252,20 +252,43 @@ def test_what_does_not_fit_together_is_an_error_before_anything_is_trained(
 def test_the_recipes_that_come_along_are_read_and_fit_together() -> None:
     recipes = Path(transform.__file__).parent / "recipes"
     tables = {path.stem: tomllib.loads(path.read_text()) for path in recipes.glob("*.toml")}
-    assert tables.keys() == {"base", "dyadic", "long", "own", "stored", "wide"}
+    assert tables.keys() == {"base", "dyadic", "long", "own", "stored", "whole", "wide"}
 
     def values(name: str, table: str) -> dict[str, Any]:
         return {k: tuple(v) if isinstance(v, list) else v for k, v in tables[name][table].items()}
 
-    finishing = {name: PredictionRecipe(**values(name, "prediction")) for name in ("dyadic", "own", "wide", "long")}
+    finishing = {
+        name: PredictionRecipe(**values(name, "prediction")) for name in ("dyadic", "own", "wide", "long", "whole")
+    }
     assert finishing["own"] == FURTHER
     assert finishing["dyadic"].nearest_passes == 1 > finishing["wide"].nearest_passes
-    pixels = {name: TransformRecipe(**values(name, "dyadic")) for name in ("dyadic", "own", "wide", "long")}
+    pixels = {name: TransformRecipe(**values(name, "dyadic")) for name in finishing}
     assert pixels["dyadic"].first_lambda == tables["base"]["codec"]["rate_lambda"]
     assert pixels["own"].lambdas == pixels["wide"].lambdas == pixels["long"].lambdas
     heads = {name: HeadRecipe(**values(name, "embedding")) for name in ("base", "dyadic", "wide", "long", "stored")}
     assert heads["stored"].stored
     assert heads["stored"].codec == heads["long"].codec
+
+
+def test_a_prediction_network_in_whole_numbers_takes_the_place_of_one_in_float64(
+    trained: Path, pack: Path, tmp_path: Path
+) -> None:
+    config = tmp_path / "whole.toml"
+    config.write_text(
+        f'[dyadic]\nframes = "{pack}"\nsteps = 1\nbatch = 2\nside = 64\nlearning_rate = 1e-12\n'
+        "[prediction]\nsteps = [30, 10]\nlearning_rates = [2e-3, 1e-3]\nwidth = 16\nvariety = 2\nbatch = 8\n"
+    )
+    model = train_codec(config, tmp_path / "run", start=trained / "model")
+    before, after = DyadicCodec.load(trained / "model"), DyadicCodec.load(model)
+    assert after.shape.whole
+    assert after.shape.context_width == 16
+    frames = np.stack(list(scene_frames(3, 5, (64, 96))))
+    assert np.array_equal(before.nearest(frames).values, after.nearest(frames).values)  # the pixel networks stay
+    latents = after.encode(frames)
+    assert np.array_equal(after.unpack(after.pack(latents)).values, latents.values)
+    again = tmp_path / "own.toml"
+    again.write_text(config.read_text().replace("width = 16\nvariety = 2\n", ""))
+    assert DyadicCodec.load(train_codec(again, tmp_path / "own", start=model)).shape == after.shape
 
 
 def test_most_rates_are_the_usual_ones() -> None:

@@ -260,7 +260,7 @@ def _linear(weight: Tensor) -> Tensor:
 
 def _bias(bias: Tensor, unit: Tensor, shifts: Tensor) -> Tensor:
     """A bias (out,) in whole units, and half of what the shifts cut off."""
-    return (torch.round(bias / unit) + torch.exp2(shifts.double() - 1)).clamp(-(2.0**31), 2.0**31 - 1).int()
+    return (torch.round(bias / unit) + torch.exp2(shifts.double() - 1)).clamp(-(2.0**30), 2.0**30).int()
 
 
 def _largest(product: Product) -> Tensor:

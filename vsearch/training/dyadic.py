@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from vsearch.models.dyadic_layers import LEVELS, LEVELS_AN_ANCHOR, DyadicNetwork
 from vsearch.models.dyadic_writer import CODEC_ID
 from vsearch.models.layers import N_SCALES
 from vsearch.models.motion import BLOCK, BLOCK_VALUES
-from vsearch.models.weights import ModelFiles, write_model
+from vsearch.models.weights import ModelFiles, torch_device, write_model
 from vsearch.progress import Progress
 from vsearch.training.chunks import as_pixels, at_levels, chunk_frames, previews
 from vsearch.training.data import PackedEntry, PackedFrames
@@ -201,9 +201,11 @@ class PredictionRecipe:
     """How a codec is finished.
 
     steps, learning_rates: of the passes of the prediction network; in the first `nearest_passes` the writer takes the
-    nearest integers, in the others it chooses with the network of the pass before. polish_steps: of the decoder, before
-    the last pass, on what the writer chooses by then; 0 for none (it gained 0.03 dB). low, default, high: the levels
-    offered by name.
+    nearest integers, in the others it chooses with the network of the pass before. width, layers: of a prediction
+    network in whole numbers, which is made anew before the first pass; with a width of 0 it stays what it is.
+    variety: how many parts of each source are written for a pass; 0 for each source as it is. polish_steps: of the
+    decoder, before the last pass, on what the writer chooses by then; 0 for none (it gained 0.03 dB). device: where the
+    prediction network is trained. low, default, high: the levels offered by name.
 
     Raises InputError when the passes do not fit together.
     """
@@ -211,7 +213,11 @@ class PredictionRecipe:
     steps: tuple[int, ...] = (2400, 2400, 2400)
     learning_rates: tuple[float, ...] = (2e-3, 1e-3, 5e-4)
     nearest_passes: int = 1
+    width: int = 0
+    layers: int = 2
+    variety: int = 0
     polish_steps: int = 0
+    device: str = "cpu"
     batch: int = 16
     levels_a_video: int = 2
     photos_every: int = 4
@@ -282,15 +288,34 @@ def finish(
     costs = error_costs(networks, np.concatenate(some), lambdas)
     tiers = {"low": recipe.low, "default": recipe.default, "high": recipe.high}
     training = {**training, "lambdas": list(lambdas)}
-    export = partial(export_dyadic, networks, folder, maps=maps, costs=costs, tiers=tiers, training=training)
-    files = export()
+    export = partial(export_dyadic, folder=folder, maps=maps, costs=costs, tiers=tiers, training=training)
+    files = export(networks)
+    if recipe.width:
+        networks = with_whole_prediction(networks, recipe.width, recipe.layers)
     for number in range(len(recipe.steps)):
         if recipe.polish_steps and number == len(recipe.steps) - 1:
             pictures = written(DyadicCodec(files), _written(sources, recipe, len(recipe.steps), progress))
             _polish(networks, pictures, lambdas, recipe, precision, structure)
         seen = _prediction_pass(networks, DyadicCodec(files), sources, recipe, number, progress)
-        files = export(tables=counted_pair(networks, seen))
+        files = export(networks, tables=counted_pair(networks, seen))
     return files
+
+
+def with_whole_prediction(networks: DyadicNetworks, width: int, layers: int) -> DyadicNetworks:
+    """The same with a prediction network in whole numbers that is yet to be trained: of the one before it keeps how
+    much it trusts predictions, and how scales grow with the level.
+    """
+    shape = replace(networks.shape, context_width=width, whole=True, spread=True, layers=layers)
+    anew = DyadicNetworks(shape)
+    state = {
+        name: value
+        for name, value in networks.state_dict().items()
+        if not name.startswith("prediction.") or name.endswith((".trust", "finer.at"))
+    }
+    anew.load_state_dict({**anew.state_dict(), **state})
+    anew.eval().requires_grad_(False)
+    anew.prediction.requires_grad_(True)
+    return anew
 
 
 def _written(
@@ -302,6 +327,7 @@ def _written(
         [*sources.videos, *sources.photos[:: recipe.photos_every]],
         np.random.default_rng([recipe.seed, number]),
         levels_a_video=recipe.levels_a_video,
+        variety=recipe.variety,
         what=f"writing chunks, time {number + 1}",
         progress=progress,
     )
@@ -321,7 +347,13 @@ def _prediction_pass(
     seen = by_size([observe(codec, frames, level, free=free) for frames, level in chunks])
     steps, rate = recipe.steps[number], recipe.learning_rates[number]
     for step, bits in train_prediction(
-        networks, seen, steps=steps, learning_rate=rate, seed=recipe.seed + number, batch=recipe.batch
+        networks,
+        seen,
+        steps=steps,
+        learning_rate=rate,
+        seed=recipe.seed + number,
+        batch=recipe.batch,
+        device=torch_device(recipe.device),
     ):
         logger.info("pass %d, step %d of %d: %.0f bytes a frame", number + 1, step, steps, bits / 8)
     within_bound(networks, seen)

@@ -157,7 +157,7 @@ class OwnPrediction(nn.Module):
         # The flags of `motion.Prediction`: predicted, from one frame, at a distance whose logarithm is 0, unmoved.
         flags = torch.zeros(len(latents), FLAGS, *latents.shape[-2:], device=latents.device)
         flags[:, [0, UNMOVED]] = has_previous.to(flags)
-        outputs: tuple[Tensor, Tensor] = self.network(latents, previous, flags, weights)
+        outputs: tuple[Tensor, Tensor] = self.network.as_read(latents, previous, flags, weights)
         return outputs
 
 
