@@ -46,8 +46,19 @@ def weight_steps(weights: Sequence[Tensor]) -> list[Tensor]:
     each matrix (out, ...). None is less than the largest / `WIDEST`, nor than 2**-23, so that float16 holds them all.
     """
     most = torch.stack([weight.detach().flatten(1).abs().amax(1) for weight in weights])
-    steps = torch.exp2(torch.ceil(torch.log2(most.clamp_min(2.0**-16) / LIMIT)))
+    mantissa, exponent = torch.frexp(most.clamp_min(2.0**-16) / LIMIT)
+    steps = power_of_two(exponent - (mantissa == 0.5).int()).float()
     return list(torch.maximum(steps, steps.amax(0) / WIDEST))
+
+
+def power_of_two(exponent: Tensor) -> Tensor:
+    """2.0 ** exponent (-1022 to 1023), float64, from its bits: `exp2` may be off by the last one."""
+    return ((exponent.long() + 1023) << 52).view(torch.float64)
+
+
+def logarithm(power: Tensor) -> Tensor:
+    """The exponent of a power of two, int32."""
+    return torch.frexp(power).exponent - 1
 
 
 def whole(weight: Tensor, step: Tensor) -> Tensor:
@@ -172,13 +183,15 @@ class WholePrediction:
             raise LatentError(f"the codec's weights lack {error}") from error
 
     def _read(self, t: Mapping[str, Tensor], level: int) -> None:
+        if not all(bool(torch.isfinite(value).all()) for value in t.values()):
+            raise LatentError("the codec's weights are not all numbers")
         names = ["near.weight", "rest.weight", *(["spread.weight"] if "spread.weight" in t else [])]
         names += [f"gather.{i}.weight" for i in range(len(self.groups) - 1)]
         names += [f"steps.{i}.from_half.weight" for i, plan in enumerate(self.plans) if plan.half == 1]
         steps = weight_steps([t[name] for name in names])
         finest = torch.stack(steps).amin(0)
         products = {
-            name: Product.of(_taps(whole(t[name], step)), torch.log2(step / finest).round().int())
+            name: Product.of(_taps(whole(t[name], step)), logarithm(step / finest))
             for name, step in zip(names, steps, strict=True)
         }
         unit = finest.double() / INPUT_STEPS
@@ -260,13 +273,13 @@ def _linear(weight: Tensor) -> Tensor:
 
 def _bias(bias: Tensor, unit: Tensor, shifts: Tensor) -> Tensor:
     """A bias (out,) in whole units, and half of what the shifts cut off."""
-    return (torch.round(bias / unit) + torch.exp2(shifts.double() - 1)).clamp(-(2.0**30), 2.0**30).int()
+    return (torch.round(bias / unit) + power_of_two(shifts - 1)).clamp(-(2.0**30), 2.0**30).int()
 
 
 def _largest(product: Product) -> Tensor:
     """The largest sum that each output may have, (out,)."""
-    shifts = torch.zeros(product.weights.shape[1]) if product.shifts is None else product.shifts
-    return product.weights.double().abs().sum(0) * LIMIT * torch.exp2(shifts.double())
+    shifts = torch.zeros(product.weights.shape[1], dtype=torch.int32) if product.shifts is None else product.shifts
+    return product.weights.double().abs().sum(0) * LIMIT * power_of_two(shifts)
 
 
 def _step(
@@ -281,8 +294,8 @@ def _step(
     unit = step.double() / FEATURE_STEPS
     # Means in parts of an index, so that what the prediction says can be added; scale indices as they are.
     parts = torch.where(torch.arange(len(weight)) < len(finer), LINEAR_STEPS * MEAN_STEPS, 1)
-    left = (1 + torch.log2(unit * parts).round()).clamp_min(0).int()  # where sums are coarser than that
-    unit = unit / torch.exp2(left.double())
+    left = (1 + logarithm(unit * parts)).clamp_min(0)  # where sums are coarser than that
+    unit = unit / power_of_two(left)
     shifts = _shifts(unit * parts)
     bias = tensor("choose.bias").double() + torch.cat([torch.full_like(finer, 0.5 / MEAN_STEPS), finer])
     return _Step(
@@ -307,7 +320,7 @@ def _layer(weight: Tensor, bias: Tensor) -> _Layer:
 
 def _shifts(part: Tensor) -> Tensor:
     """How many powers of two make a whole of such a part, (out,) int32. Raises LatentError where it is no part."""
-    shifts = -torch.log2(part).round().int()
+    shifts = -logarithm(part)
     if int(shifts.min()) < 1:
         raise LatentError("the codec's weights are too large to be added up in whole numbers")
     return shifts
