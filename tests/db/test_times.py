@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vsearch.db.times import decode_times, encode_times
+from vsearch.db.times import _any_times, _body, _usual_times, decode_times, encode_times
 from vsearch.errors import StoreError
 
 ascending = st.lists(st.integers(-(1 << 63), (1 << 63) - 1), unique=True, max_size=200).map(sorted)
@@ -16,6 +16,16 @@ def test_times_come_back_exactly(pts: list[int]) -> None:
     coded = encode_times(np.array(pts, dtype=np.int64))
     assert decode_times(coded, len(pts)).tolist() == pts
     assert decode_times(coded, len(pts)).dtype == np.int64
+
+
+@given(st.lists(st.integers(1, 10**6), min_size=1, max_size=200), st.integers(-(10**9), 10**9))
+def test_usual_times_are_read_at_once_and_as_one_by_one(steps: list[int], start: int) -> None:
+    pts = start + np.cumsum(np.array(steps, np.int64))
+    body = _body(encode_times(pts), len(pts))
+    usual = _usual_times(body, len(pts))
+    assert usual is not None
+    assert np.array_equal(usual, pts)
+    assert np.array_equal(_any_times(body, len(pts)), pts)
 
 
 @given(st.integers(0, 2000), st.integers(1, 10**7), st.integers(-(10**12), 10**12))
