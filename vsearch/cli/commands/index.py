@@ -162,6 +162,8 @@ def describe(figures: dict[str, Any]) -> list[str]:
     counts += [f"{len(failed):,} failed"] if failed else []
     counts += [f"{figures[key]:,} {key}" for key in ("ignored", "offline") if figures[key]]
     lines = [", ".join(counts) or "nothing to index"]
+    if figures["ignored"] and len(counts) == 1:
+        lines.append("no videos there: --log FILE says of each file why it was ignored (links out of the folders, too)")
     video, elapsed = figures["seconds_of_video"], figures["elapsed_seconds"]
     if video:
         speed = video / max(elapsed, 1e-9)
