@@ -44,6 +44,7 @@ from vsearch.models.motion import (
     all_blocks,
     blocks_at,
     expected_choices,
+    predict,
 )
 from vsearch.models.order import rounds
 from vsearch.models.shifts import palettes
@@ -456,6 +457,29 @@ def test_linear_maps_are_the_same_integers_in_any_order_of_summation() -> None:
     for i in rng.permutation(384):
         permuted += blocks[:, i : i + 1].astype(np.float32) * maps.analysis[i]
     assert np.array_equal(permuted, sums)
+
+
+def test_a_prediction_says_how_far_apart_its_two_sources_are() -> None:
+    rng = np.random.default_rng(4)
+    maps = Maps(rng.normal(0, 3, (16, 384)).astype(np.float32), rng.normal(0, 0.05, (384, 16)).astype(np.float32))
+    known = {frame: rng.integers(-200, 201, (2, 3, 16)).astype(np.int16) for frame in (0, 4)}
+    proxies = {frame: maps.proxies(latents[None])[0] for frame, latents in known.items()}
+    sources = [Source(0), Source(4), Source(0, 3, -5), Source(4, 0, 2)]
+    entries = [
+        Entry(sources[0], sources[1]),
+        Entry(sources[2], sources[3]),
+        Entry(sources[1], sources[2]),
+        Entry(sources[0]),
+    ]
+    for entry in entries:
+        alone = [
+            predict([Guess((Entry(s),), np.ones((2, 3), np.uint8))], [2], known, proxies, maps)[0]
+            for s in entry.sources
+        ]
+        (both,) = predict([Guess((entry,), np.ones((2, 3), np.uint8))], [2], known, proxies, maps)
+        first, last = alone[0].values, alone[-1].values
+        assert np.array_equal(both.spread, np.abs(first - last))
+        assert np.array_equal(both.values, first if entry.second is None else (first + last) >> 1)
 
 
 def test_latents_of_other_weights_and_unknown_levels_are_refused(tmp_path: Path) -> None:

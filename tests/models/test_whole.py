@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from tests.models.by_the_book import Reader
 from tests.models.small_dyadic import SMALL, TIERS, WHOLE, small_dyadic, small_networks
 from tests.models.test_dyadic import moving, random_latents
 from vsearch.bitstream import read_chunk
@@ -22,7 +23,7 @@ from vsearch.models.dyadic_layers import LEVELS, anchor_weights
 from vsearch.models.entropy import MEAN_STEPS
 from vsearch.models.exact import Choice, Grid
 from vsearch.models.motion import FLAGS, PREDICTION_STEPS, UNMOVED
-from vsearch.models.weights import one_thread
+from vsearch.models.weights import one_thread, write_model
 from vsearch.models.whole import LIMIT, MOST_TERMS, Product, WholePrediction, multiplies_bytes, weight_steps, whole
 from vsearch.training.dyadic import export_dyadic
 
@@ -117,18 +118,23 @@ def test_sums_of_more_products_than_float32_holds_are_refused() -> None:
         Product.of(torch.ones(MOST_TERMS + 1, 3))
 
 
+@pytest.mark.skipif(not multiplies_bytes(), reason="no products of bytes here")
 def test_a_machine_without_products_of_bytes_reads_the_same(codec: DyadicCodec) -> None:
     network = codec.rate(27).network
     assert isinstance(network, WholePrediction)
     here = choices(network, what_is_known(6))
     products = [network._near, network._rest, network._spread, *network._gather]
     products += [p for step in network._steps for p in (step.half, step.choose, *(x.product for x in step.hidden))]
-    for product in filter(None, products):
-        object.__setattr__(product, "weights", product.weights.float())
-    for one, other in zip(here, choices(network, what_is_known(6)), strict=True):
+    try:
+        for product in filter(None, products):
+            kind = torch.float32 if product.weights.dtype == torch.int8 else torch.int8
+            object.__setattr__(product, "weights", product.weights.to(kind))
+        there = choices(network, what_is_known(6))
+    finally:
+        codec.rate.cache_clear()  # type: ignore[attr-defined]
+    for one, other in zip(here, there, strict=True):
         assert np.array_equal(one.means, other.means)
         assert np.array_equal(one.scales, other.scales)
-    codec.rate.cache_clear()  # type: ignore[attr-defined]
 
 
 def test_chunks_list_no_corrections(codec: DyadicCodec) -> None:
@@ -159,18 +165,102 @@ def test_weights_too_large_for_whole_numbers_are_refused(tmp_path: Path, factor:
         export_dyadic(networks, tmp_path, maps=maps, costs=costs, tiers=TIERS, training={})
 
 
-def test_threads_that_decode_at_once_leave_the_number_of_threads_as_it_was(codec: DyadicCodec) -> None:
-    before = torch.get_num_threads()
+@pytest.mark.parametrize("kind", ["usual", "dead", "wild"])
+def test_a_reader_written_by_the_book_chooses_the_same_tables(tmp_path: Path, kind: str) -> None:
+    networks = small_networks(7, WHOLE)
+    with torch.no_grad():
+        for name, value in networks.prediction.named_parameters():
+            if kind == "dead" and value.ndim == 4:
+                value[::3] *= 1e-6
+            elif kind == "wild":
+                value.mul_(2.0 if value.ndim == 4 else 5.0)
+            if name.endswith("bias") or "rate" in name or "finer" in name:
+                value.add_(torch.randn_like(value) * 0.7)
+    maps = np.zeros((SMALL.channels, 384), np.float32), np.zeros((384, SMALL.channels), np.float32)
+    costs = np.ones((LEVELS, SMALL.channels), np.float32)
+    files = export_dyadic(networks, tmp_path, maps=maps, costs=costs, tiers=TIERS, training={})
+    codec, level = DyadicCodec(files), 30
+    tensors = {k.removeprefix("prediction."): v for k, v in files.numpy().items() if k.startswith("prediction.")}
+    reader = Reader(tensors, SMALL.groups, codec.tables.n_scales, WHOLE.layers)
+    known = what_is_known(8)
+    known["predicted"][0, :2] *= 100  # some far away
+    known["predicted"] = np.clip(known["predicted"], -16368, 16368)
+    for choice, (means, scales) in zip(
+        choices(codec.rate(level).network, known), reader.choose(known, level), strict=True
+    ):
+        assert np.array_equal(choice.means, means)
+        assert np.array_equal(choice.scales, scales)
+
+
+@pytest.mark.parametrize(
+    ("name", "factor"),
+    [("trust", 1e4), ("from_neighbours.weight", 1e6), ("choose.weight", 1e5), ("hidden.weight", 1e3)],
+)
+def test_steps_whose_sums_may_exceed_32_bits_are_refused(tmp_path: Path, name: str, factor: float) -> None:
+    networks = small_networks(shape=WHOLE)
+    with torch.no_grad():
+        for key, value in networks.prediction.named_parameters():
+            if key.endswith(name):
+                value.copy_(torch.ones_like(value) * factor)
+    maps = np.zeros((SMALL.channels, 384), np.float32), np.zeros((384, SMALL.channels), np.float32)
+    costs = np.ones((LEVELS, SMALL.channels), np.float32)
+    with pytest.raises(LatentError, match=r"too large|not all numbers"):
+        export_dyadic(networks, tmp_path, maps=maps, costs=costs, tiers=TIERS, training={})
+
+
+@pytest.mark.parametrize("card", [{"layers": 10**9}, {"layers": 0}, {"layers": "2"}, {"spread": "no"}, {"whole": 1}])
+def test_cards_that_say_what_cannot_be_are_refused_at_once(
+    codec: DyadicCodec, tmp_path: Path, card: dict[str, Any]
+) -> None:
+    files = codec._files
+    decode = {**files.decode, **card}
+    bad = write_model(tmp_path, kind="codec", family="dyadic", decode=decode, training={}, tensors=files.numpy())
+    with pytest.raises(LatentError, match="malformed"):
+        DyadicCodec(bad)
+
+
+def test_what_the_card_does_not_name_is_not_read(codec: DyadicCodec, tmp_path: Path) -> None:
+    files = codec._files
+    junk = {"prediction.steps.0.more.1.weight": np.ones((3, 5, 1, 1), np.float32)}
+    tensors = {**files.numpy(), **junk}
+    kept = write_model(tmp_path, kind="codec", family="dyadic", decode=files.decode, training={}, tensors=tensors)
+    other = DyadicCodec(kept)
+    latents = random_latents(other, 2)
+    assert np.array_equal(other.unpack(other.pack(latents)).values, latents.values)
+
+
+def test_one_thread_is_one_for_the_thread_that_asks_and_for_no_other() -> None:
+    before, inside, go_on, seen = torch.get_num_threads(), threading.Event(), threading.Event(), {}
     torch.set_num_threads(2)
-    try:
-        data = codec.pack(random_latents(codec, 3, frames=8))
-        many = [threading.Thread(target=lambda: codec.unpack(data)) for _ in range(8)]
-        for one in many:
-            one.start()
-        for one in many:
-            one.join()
-        assert torch.get_num_threads() == 2
+
+    def decodes() -> None:
+        seen["first"] = torch.get_num_threads()
         with one_thread():
-            assert torch.get_num_threads() == 1
+            seen["inside"] = torch.get_num_threads()
+            inside.set()
+            go_on.wait(10)
+        seen["after"] = torch.get_num_threads()
+
+    def comes_meanwhile() -> None:
+        seen["other"] = torch.get_num_threads()
+        with one_thread():
+            pass
+        seen["other after"] = torch.get_num_threads()
+
+    try:
+        one = threading.Thread(target=decodes)
+        one.start()
+        assert inside.wait(10)
+        other = threading.Thread(target=comes_meanwhile)
+        other.start()
+        other.join()
+        seen["main"] = torch.get_num_threads()
+        go_on.set()
+        one.join()
+        last = threading.Thread(target=lambda: seen.update(last=torch.get_num_threads()))
+        last.start()
+        last.join()
     finally:
         torch.set_num_threads(before)
+    assert seen.pop("inside") == 1
+    assert set(seen.values()) == {2}

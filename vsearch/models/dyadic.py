@@ -1,8 +1,9 @@
 """The second codec: latents at any of several rates, predicted from moved neighbours on both sides (codec id 2).
 
 Latent t is computed from frame t alone; time lives in how it is coded. Frames take turns as in `order`: each is
-predicted from known frames before and after it, block by block (`motion`), and a small exact network (`exact`) turns
-the prediction and what is known of the frame already into the probability table of each latent. docs/format.md
+predicted from known frames before and after it, block by block (`motion`), and a small exact network (`whole`, or
+`exact` in earlier models) turns the prediction and what is known of the frame already into the probability table of
+each latent. docs/format.md
 describes every byte.
 """
 
@@ -32,7 +33,7 @@ from vsearch.models.dyadic_layers import (
 from vsearch.models.dyadic_reader import Rate, read_chunks
 from vsearch.models.dyadic_writer import CODEC_ID, EFFORTS, write_latents, write_pictures
 from vsearch.models.entropy import LATENT_LIMIT, Tables
-from vsearch.models.exact import HALVED, ExactPrediction, step_plans
+from vsearch.models.exact import HALVED, ExactPrediction, TableNetwork, step_plans
 from vsearch.models.layers import BLOCK, Network, placed
 from vsearch.models.motion import BLOCK_VALUES, FLAGS, Maps
 from vsearch.models.weights import ModelFiles, has_bfloat16, one_thread, torch_device
@@ -40,6 +41,7 @@ from vsearch.models.whole import WholePrediction
 from vsearch.records import CHUNK_FRAMES, Latents
 
 BATCH = 8  # frames a network call; every call is padded to it
+MAX_LAYERS = 8  # of the prediction network
 MAX_BLOCKS = 8192  # of 16x16 pixels in a frame: what is larger is no preview, and a chunk of it no honest one
 
 
@@ -83,7 +85,7 @@ class DyadicCodec:
         _check_tensors(files, self._tensors, self.shape)
         self.tables = Tables.from_counts(self._tensors["tables.narrow"], self._tensors["tables.wide"])
         self.rate = lru_cache(maxsize=LEVELS)(self._rate)
-        self.rate(0)  # refuses weights whose rounding error cannot be bounded
+        self.rate(0)  # refuses weights whose sums are not exact, or whose rounding error cannot be bounded
 
     @classmethod
     def load(cls, folder: Path, *, device: str = "cpu", threads: int | None = None) -> DyadicCodec:
@@ -96,11 +98,17 @@ class DyadicCodec:
             raise LatentError(f"a chunk says level {level}; there are {LEVELS}: the library is damaged there")
         t = self._tensors
         prediction = {k.removeprefix("prediction."): v for k, v in t.items() if k.startswith("prediction.")}
-        network = WholePrediction if self.shape.whole else ExactPrediction
+        groups, n_scales = self.shape.groups, self.tables.n_scales
+        network: TableNetwork
+        if self.shape.whole:
+            spread, layers = self.shape.spread, self.shape.layers
+            network = WholePrediction(prediction, groups, n_scales, level, spread=spread, layers=layers)
+        else:
+            network = ExactPrediction(prediction, groups, n_scales, level)
         down, up = t["levels.down"][level].astype(np.float64), t["levels.up"][level].astype(np.float64)
         return Rate(
             level=level,
-            network=network(prediction, self.shape.groups, self.tables.n_scales, level),
+            network=network,
             maps=Maps(t["maps.synthesis"] * down[:, None], t["maps.analysis"] * up),
             tables=self.tables,
             weights=t["levels.distortion"][level].astype(np.float64),
@@ -331,6 +339,9 @@ def shape_of(decode: Mapping[str, Any]) -> DyadicShape:
             raise ValueError("groups and predicted do not fit together")
         if len(decode["groups"]) <= HALVED or int(decode["anchors"]) != (LEVELS - 1) // LEVELS_AN_ANCHOR + 1:
             raise ValueError("too few groups, or another number of anchors than levels are made for")
+        whole, spread, layers = decode.get("whole", False), decode.get("spread", False), decode.get("layers", 1)
+        if not (isinstance(whole, bool) and isinstance(spread, bool) and layers in range(1, MAX_LAYERS + 1)):
+            raise ValueError("whole and spread are true or false, layers a small number")
         a, b, c = (int(x) for x in decode["encoder_widths"])
         d, e, f = (int(x) for x in decode["decoder_widths"])
         return DyadicShape(
@@ -340,9 +351,9 @@ def shape_of(decode: Mapping[str, Any]) -> DyadicShape:
             anchors=int(decode["anchors"]),
             encoder_widths=(a, b, c),
             decoder_widths=(d, e, f),
-            whole=bool(decode.get("whole", False)),
-            spread=bool(decode.get("spread", False)),
-            layers=int(decode.get("layers", 1)),
+            whole=whole,
+            spread=spread,
+            layers=int(layers),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise LatentError(f"the codec's model.json is malformed: {error!r}") from error

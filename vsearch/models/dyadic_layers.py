@@ -15,7 +15,7 @@ from torch.func import functional_call
 from torch.nn import functional as F
 
 from vsearch.models.entropy import CONTEXT_LIMIT
-from vsearch.models.exact import HALVED, StepPlan, step_plans
+from vsearch.models.exact import StepPlan, step_plans
 from vsearch.models.layers import BLOCK, N_SCALES, Residual, squash, start_at_zero
 from vsearch.models.motion import FLAGS, UNMOVED
 from vsearch.models.whole import FEATURE_STEPS, FLAG_STEPS, INPUT_STEPS, LIMIT, rounded, stepped, weight_steps
@@ -29,7 +29,7 @@ class DyadicShape:
     """Widths of the codec. groups: the latent channels in coding order; anchors: rates that were trained; predicted:
     of how many channels the prediction's neighbourhood is looked at; whole: whether the prediction network computes
     in whole numbers (`whole`), or in float64 (`exact`); spread: whether it sees how far apart two sources of a
-    prediction are; halved: how many groups are coded in the halves of a checkerboard.
+    prediction are; layers: hidden ones of each step.
     """
 
     groups: tuple[int, ...] = (8, 16, 40, 64)
@@ -40,7 +40,6 @@ class DyadicShape:
     decoder_widths: tuple[int, int, int] = (128, 96, 64)
     whole: bool = False
     spread: bool = False
-    halved: int = HALVED
     layers: int = 1
 
     @property
@@ -214,7 +213,7 @@ class PredictionNetwork(nn.Module):
         super().__init__()
         width = shape.context_width
         self.shape = shape
-        self.plans = step_plans(shape.groups, shape.halved)
+        self.plans = step_plans(shape.groups)
         self.near = nn.Conv2d(shape.predicted + FLAGS, width, 3, padding=1)
         self.rest = nn.Conv2d(shape.channels - shape.predicted, width, 1, bias=False)
         self.spread = nn.Conv2d(shape.channels, width, 1, bias=False) if shape.spread else None
@@ -256,7 +255,9 @@ class PredictionNetwork(nn.Module):
     def as_read(
         self, latents: Tensor, predicted: Tensor, flags: Tensor, weights: Tensor, spread: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Like `forward`, with weights as a reader has them; gradients pass as if they had not been rounded."""
+        """Like `forward`, with the weights of products as a reader has them; gradients pass as if they had not been
+        rounded. Biases and what predictions are multiplied by are not: a mean may be off by a step of an eighth.
+        """
         inputs = (latents, predicted, flags, weights, spread)
         outputs: tuple[Tensor, Tensor] = functional_call(self, self.rounded(), inputs)
         return outputs

@@ -56,12 +56,12 @@ class StepPlan:
         return np.asarray(odd == self.half)
 
 
-def step_plans(groups: Sequence[int], halved: int = HALVED) -> tuple[StepPlan, ...]:
-    """The coding steps of a frame: the first `halved` groups in the halves of a checkerboard, the others at once."""
+def step_plans(groups: Sequence[int]) -> tuple[StepPlan, ...]:
+    """The coding steps of a frame: the first `HALVED` groups in the halves of a checkerboard, the others at once."""
     plans: list[StepPlan] = []
     start = 0
     for number, width in enumerate(groups):
-        for half in (0, 1) if number < halved else (None,):
+        for half in (0, 1) if number < HALVED else (None,):
             plans.append(StepPlan(start, start + width, half, number))
         start += width
     return tuple(plans)

@@ -14,10 +14,10 @@ import hashlib
 import json
 import os
 import shutil
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,7 @@ from vsearch.errors import LatentError, UnavailableError
 
 if TYPE_CHECKING:
     import torch
+    from threadpoolctl import ThreadpoolController
 
 CARD, WEIGHTS = "model.json", "weights.safetensors"
 MAX_CARD_BYTES = 1 << 20
@@ -84,7 +85,7 @@ class ModelFiles:
 
         try:
             return dict(load_file(self.folder / WEIGHTS))
-        except (OSError, SafetensorError) as error:
+        except (OSError, SafetensorError, TypeError, AttributeError) as error:  # the last two: types numpy has not
             raise LatentError(f"{self.folder / WEIGHTS}: damaged weights ({error})") from error
 
     def torch(self) -> dict[str, torch.Tensor]:
@@ -170,34 +171,20 @@ def has_bfloat16(device: torch.device) -> bool:
     return asked is not None and bool(asked())
 
 
-class _OneThread:
-    """How many are in `one_thread`, and how many threads there were before."""
+@cache
+def _openmp() -> ThreadpoolController:
+    """The pools of threads that PyTorch computes with."""
+    import torch  # noqa: F401  (its pools are there from now on)
+    from threadpoolctl import ThreadpoolController
 
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.inside = 0
-        self.before = 1
-
-
-_one_thread = _OneThread()
+    return ThreadpoolController().select(user_api="openmp")
 
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """PyTorch computes with one thread meanwhile. What is made of thousands of small operations takes twice as long
-    with two, which wait for each other at the end of each (two cores; chunks to latents).
+    """PyTorch computes with one thread meanwhile, for this thread alone. What is made of thousands of small operations
+    takes twice as long with two, which wait for each other at the end of each (two cores; chunks to latents).
     """
-    import torch
-
-    with _one_thread.lock:
-        if not _one_thread.inside:
-            _one_thread.before = torch.get_num_threads()
-            torch.set_num_threads(1)
-        _one_thread.inside += 1
-    try:
+    # Not torch.set_num_threads: that is also what threads have which begin meanwhile.
+    with _openmp().limit(limits=1):
         yield
-    finally:
-        with _one_thread.lock:
-            _one_thread.inside -= 1
-            if not _one_thread.inside:
-                torch.set_num_threads(_one_thread.before)

@@ -38,15 +38,20 @@ FEATURE_STEPS = 16  # a unit of features, which end at 127 / 16
 LINEAR_BITS = 8
 LINEAR_STEPS = 1 << LINEAR_BITS  # a unit of what predictions are multiplied by
 WIDEST = 64.0  # times the smallest step of a feature's weights: its largest
+LARGEST_LATENT = LATENT_LIMIT * PREDICTION_STEPS
+LARGEST_PREDICTION = 2 * LARGEST_LATENT
+LARGEST_FACTOR = 4096.0  # that predictions are multiplied by
+EXCEEDS = 2.0**31  # sums stay below
+LEAST = 2.0**-12  # what the largest weight of an output counts as at least, so that biases of any use fit beside it
 ROWS = 4096  # of a product of 8-bit matrices at most: each number of rows is prepared for, which takes milliseconds
 
 
 def weight_steps(weights: Sequence[Tensor]) -> list[Tensor]:
     """The powers of two in whose multiples (up to 127) matrices that add up to the same outputs are written: (out,) of
-    each matrix (out, ...). None is less than the largest / `WIDEST`, nor than 2**-23, so that float16 holds them all.
+    each matrix (out, ...). None is less than the largest / `WIDEST`, nor than what `LEAST` has.
     """
     most = torch.stack([weight.detach().flatten(1).abs().amax(1) for weight in weights])
-    mantissa, exponent = torch.frexp(most.clamp_min(2.0**-16) / LIMIT)
+    mantissa, exponent = torch.frexp(most.clamp_min(LEAST) / LIMIT)
     steps = power_of_two(exponent - (mantissa == 0.5).int()).float()
     return list(torch.maximum(steps, steps.amax(0) / WIDEST))
 
@@ -169,14 +174,18 @@ class _Step:
 class WholePrediction:
     """What `exact.ExactPrediction` is for other networks: the same methods, features in int32.
 
-    tensors: the state dict of `PredictionNetwork`, with `rate` (levels, width) and `finer`
-    (levels, C) already interpolated.
+    tensors: the state dict of `PredictionNetwork`, with `rate` (levels, width) and `finer` (levels, C) already
+    interpolated; spread, layers: see `dyadic_layers.DyadicShape`. Raises LatentError for weights whose sums may not
+    be exact.
     """
 
-    def __init__(self, tensors: Tensors, groups: Sequence[int], n_scales: int, level: int) -> None:
+    def __init__(
+        self, tensors: Tensors, groups: Sequence[int], n_scales: int, level: int, *, spread: bool, layers: int
+    ) -> None:
         self.groups, self.n_scales = tuple(groups), n_scales
         self.channels = sum(groups)
         self.plans = step_plans(groups)
+        self._sees_spread, self._layers = spread, layers
         try:
             self._read({name: torch.from_numpy(np.array(value, np.float32)) for name, value in tensors.items()}, level)
         except (KeyError, IndexError) as error:
@@ -185,7 +194,7 @@ class WholePrediction:
     def _read(self, t: Mapping[str, Tensor], level: int) -> None:
         if not all(bool(torch.isfinite(value).all()) for value in t.values()):
             raise LatentError("the codec's weights are not all numbers")
-        names = ["near.weight", "rest.weight", *(["spread.weight"] if "spread.weight" in t else [])]
+        names = ["near.weight", "rest.weight", *(["spread.weight"] if self._sees_spread else [])]
         names += [f"gather.{i}.weight" for i in range(len(self.groups) - 1)]
         names += [f"steps.{i}.from_half.weight" for i, plan in enumerate(self.plans) if plan.half == 1]
         steps = weight_steps([t[name] for name in names])
@@ -199,14 +208,16 @@ class WholePrediction:
         # What is added before the last bits are cut off, so that halves are rounded up, is part of the bias.
         self._bias = _bias((t["near.bias"] + t["rate"][level]).double(), unit, self._shifts)
         most = sum(_largest(products[name]) for name in names) + self._bias.abs().double()
-        if not bool((most < 2.0**31).all()):
+        if not bool((most < EXCEEDS).all()):
             raise LatentError("sums of the codec's features may exceed 32 bits")
         self.predicted = t["near.weight"].shape[1] - FLAGS
         self._near, self._rest = products["near.weight"], products["rest.weight"]
         self._spread = products.get("spread.weight")
         self._gather = tuple(products[f"gather.{i}.weight"] for i in range(len(self.groups) - 1))
         finer = t["finer"][level]
-        self._steps = tuple(_step(t, i, plan, products, finer[plan.channels]) for i, plan in enumerate(self.plans))
+        self._steps = tuple(
+            _step(t, i, plan, products, finer[plan.channels], self._layers) for i, plan in enumerate(self.plans)
+        )
 
     def begin(self, grid: Grid, values: NDArray[np.int32], flags: Floats, spread: NDArray[np.int32]) -> Tensor:
         """Features of the prediction alone, (blocks, width). values, spread: (n, h, w, C) in 1 / PREDICTION_STEPS;
@@ -268,6 +279,8 @@ def _taps(weight: Tensor) -> Tensor:
 
 def _linear(weight: Tensor) -> Tensor:
     """What predictions are multiplied by, int32."""
+    if float(weight.abs().max()) > LARGEST_FACTOR:
+        raise LatentError("the codec's weights are too large to be added up in whole numbers")
     return torch.round(weight.double() * LINEAR_STEPS).int()
 
 
@@ -283,12 +296,12 @@ def _largest(product: Product) -> Tensor:
 
 
 def _step(
-    t: Mapping[str, Tensor], number: int, plan: StepPlan, products: Mapping[str, Product], finer: Tensor
+    t: Mapping[str, Tensor], number: int, plan: StepPlan, products: Mapping[str, Product], finer: Tensor, layers: int
 ) -> _Step:
     def tensor(name: str) -> Tensor:
         return t[f"steps.{number}.{name}"]
 
-    names = ["hidden", *(f"more.{i}" for i in range(len(t)) if f"steps.{number}.more.{i}.weight" in t)]
+    names = ["hidden", *(f"more.{i}" for i in range(layers - 1))]
     weight, odd = tensor("choose.weight"), plan.half == 1
     (step,) = weight_steps([weight])
     unit = step.double() / FEATURE_STEPS
@@ -298,7 +311,7 @@ def _step(
     unit = unit / power_of_two(left)
     shifts = _shifts(unit * parts)
     bias = tensor("choose.bias").double() + torch.cat([torch.full_like(finer, 0.5 / MEAN_STEPS), finer])
-    return _Step(
+    found = _Step(
         plan=plan,
         half=products[f"steps.{number}.from_half.weight"] if odd else None,
         hidden=tuple(_layer(tensor(f"{name}.weight"), tensor(f"{name}.bias")) for name in names),
@@ -308,6 +321,19 @@ def _step(
         trust=_linear(tensor("trust")),
         same=_linear(tensor("from_neighbours.weight").reshape(-1, 9).T) if odd else None,
     )
+    _check_sums(found)
+    return found
+
+
+def _check_sums(step: _Step) -> None:
+    """Raises LatentError where what a step chooses may exceed 32 bits."""
+    chosen = _largest(step.choose) + step.bias.abs().double()
+    factors = step.trust.abs().clamp_min(LINEAR_STEPS).double()
+    means = chosen[: len(factors)] * 0.5 + LARGEST_PREDICTION * factors
+    if step.same is not None:
+        means = means + (LARGEST_PREDICTION + LARGEST_LATENT) * step.same.abs().sum(0).double()
+    if not bool((chosen < EXCEEDS).all() and (means < EXCEEDS).all()):
+        raise LatentError("the codec's weights are too large to be added up in whole numbers")
 
 
 def _layer(weight: Tensor, bias: Tensor) -> _Layer:

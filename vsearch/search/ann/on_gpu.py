@@ -33,7 +33,8 @@ class TorchRows:
 
     def __init__(self, d: int, device: torch.device | str = "cuda") -> None:
         self._device = torch.device(device)
-        self._pieces = [torch.empty((0, d), dtype=torch.float16, device=self._device)]
+        self._none = torch.empty((0, d), dtype=torch.float16, device=self._device)
+        self._pieces: list[Tensor] = []
 
     def __len__(self) -> int:
         return sum(map(len, self._pieces))
@@ -84,6 +85,8 @@ class TorchRows:
     def _vectors(self) -> Tensor:
         """(n, d) float16. Readers that come at once may each join the pieces; whichever is kept is the same."""
         pieces = self._pieces
+        if not pieces:
+            return self._none
         if len(pieces) > 1:
             self._pieces = pieces = [torch.cat(pieces)]
         return pieces[0]
