@@ -13,6 +13,7 @@ from functools import lru_cache
 from itertools import chain
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from vsearch.bitstream import ChunkBytes, write_chunk
@@ -80,7 +81,7 @@ def write_pictures(
     wanted: NDArray[np.float32], frames: NDArray[np.uint8], rate: Rate, effort: Effort, *, prefix: bytes
 ) -> Coded:
     """wanted: (T, h, w, C) real-valued latents of frames (T, 3, H, W) uint8 RGB."""
-    luma = np.einsum("tchw,c->thw", frames.astype(np.float32), LUMA, optimize=True)
+    luma = np.einsum("tchw,c->thw", frames, LUMA)
     return ChunkWriter(wanted, rate, palettes(luma, rounds(len(wanted)), effort), free=True).write(prefix)
 
 
@@ -174,7 +175,7 @@ class ChunkWriter:
         if not self._free:
             differing = np.bincount(places.frames, difference.any(1), len(frames))[choices.present]
             return np.where(differing > 0, np.inf, 0.0)
-        worth = np.square(difference) @ (weight * self._rate.weights[plan.start :])
+        worth = weighed(difference, weight * self._rate.weights[plan.start :])
         return np.asarray(np.bincount(places.frames, worth, len(frames))[choices.present] - LEAVE_BITS)
 
     def _wanted_at(self, frames: Sequence[int], places: Places, channels: slice) -> NDArray[np.float32]:
@@ -256,7 +257,14 @@ class ChunkWriter:
     def _changed(self, frame: int, known: int) -> NDArray[np.float32]:
         """What each block changed since a known frame, as the bits that such an error is worth, (h, w)."""
         difference = self._wanted[frame] - self._wanted[known]
-        return np.asarray(np.square(difference) @ self._rate.weights, np.float32)
+        return weighed(difference, self._rate.weights).astype(np.float32)
+
+
+def weighed(difference: NDArray[np.floating], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What squared errors (..., C) are worth, (...). By PyTorch, like `motion`'s products."""
+    squares = torch.from_numpy(np.square(difference, dtype=np.float64))
+    worth: NDArray[np.float64] = (squares @ torch.from_numpy(weights)).numpy()
+    return worth
 
 
 def _leftover(difference: NDArray[np.floating]) -> NDArray[np.float32]:
@@ -343,7 +351,7 @@ def prices(
     bits = costs.of(rows, step.values - means // MEAN_STEPS)
     certain = scales == 0
     bits = np.where(certain, np.where(step.values == nearest(means), 0, EXCEPTION_BITS), bits)
-    return np.asarray(bits.sum(1, np.float64) + np.square(step.values - wanted) @ weights)
+    return np.asarray(bits.sum(1, np.float64) + weighed(step.values - wanted, weights))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

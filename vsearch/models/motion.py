@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from vsearch.errors import LatentError
@@ -105,7 +106,7 @@ class Maps:
         other. Edges are repeated outward.
         """
         n, h, w, c = latents.shape
-        blocks = np.clip(latents, -PROXY_LIMIT, PROXY_LIMIT).reshape(-1, c).astype(np.float32) @ self.synthesis
+        blocks = _product(np.clip(latents, -PROXY_LIMIT, PROXY_LIMIT).reshape(-1, c).astype(np.float32), self.synthesis)
         np.floor((blocks + np.float32(2 ** (PROXY_BITS - 1))) * np.float32(2.0**-PROXY_BITS), out=blocks)
         np.clip(blocks, -128, 127, out=blocks)
         out = np.empty((n, BLOCK * h + 2 * REACH, (BLOCK * w + 2 * REACH) * 3 // 2), np.float32)
@@ -118,9 +119,17 @@ class Maps:
 
     def predict(self, blocks: Proxy, channels: int | None) -> NDArray[np.int32]:
         """blocks of proxies (m, 384) -> predicted latents (m, C) in 1 / PREDICTION_STEPS; of the first `channels`."""
-        sums = (blocks @ self.analysis[:, :channels]).astype(np.int32)
+        sums = _product(blocks, self.analysis[:, :channels]).astype(np.int32)
         shifts = self._shifts[:channels]
         return np.asarray((sums + (1 << shifts - 1)) >> shifts, np.int32)
+
+
+def _product(left: NDArray[np.float32], right: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A product of matrices, by PyTorch: its threads can be limited for one thread alone, those of numpy's BLAS not
+    (`weights.one_thread`), and two processes whose BLAS has two threads each take four times as long.
+    """
+    result: NDArray[np.float32] = (torch.from_numpy(left) @ torch.from_numpy(right)).numpy()
+    return result
 
 
 def planes_of(proxies: Proxy) -> tuple[Proxy, Proxy, Proxy]:
