@@ -23,7 +23,7 @@ from vsearch.models.base import LatentCodec
 
 CHUNKS, ENCODED_CHUNKS = 32, 8  # unpacking goes side by side: many of them; encoding one after the other: fewer
 BY_PROCESSES = "unpack by processes"
-WANTED = {"encode and pack": 150.0, "with quality check": 75.0, "decode to pixels": 200.0, BY_PROCESSES: 600.0}
+WANTED = {"encode and pack": 150.0, "with quality check": 75.0, "decode to pixels": 200.0, "unpack": 600.0}
 ONE_CHUNK_S = 1.0
 NAMES = {
     "encode and pack": "encode and pack",
