@@ -152,7 +152,9 @@ def open_library(
     """The library that the options name, closed when the block ends. blur, grey: how it shows pictures."""
     from vsearch.config import Look
     from vsearch.library import Library
+    from vsearch.threads import numpy_in_one_thread
 
+    numpy_in_one_thread()
     with Library.open(path, create=create, database=database, look=Look(blur, grey)) as library:
         yield library
 
