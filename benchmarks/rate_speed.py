@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import cycle, islice
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +17,8 @@ from benchmarks.report import Goal, Table, say, spread
 from benchmarks.score_pictures import bracket
 from benchmarks.stills import AVIF, StillCoder
 from vsearch.metrics import compare_frames
-from vsearch.models import load_codec
-from vsearch.models.base import LatentCodec
 
 CHUNKS, ENCODED_CHUNKS = 32, 8  # unpacking goes side by side: many of them; encoding one after the other: fewer
-BY_PROCESSES = "unpack by processes"
 WANTED = {"encode and pack": 150.0, "with quality check": 75.0, "decode to pixels": 200.0, "unpack": 600.0}
 ONE_CHUNK_S = 1.0
 NAMES = {
@@ -31,7 +27,6 @@ NAMES = {
     "decode to pixels": "unpack side by side and decode to pixels",
     "pixels alone": "latents to pixels, without unpacking",
     "unpack": "unpack side by side, without pixels",
-    BY_PROCESSES: "the same by processes, as `reembed` does",
     "AVIF encode": "AVIF (speed 4) encode",
     "AVIF decode": "AVIF decode to pixels",
 }
@@ -117,12 +112,8 @@ class _Material:
         """An AVIF file of each frame that is coded, as many at a time as the pool has threads."""
         return list(pool.map(lambda frame: self.avif.save(frame, self.quality), np.concatenate(self.coded)))
 
-    def steps(
-        self, files: Sequence[bytes], pool: ThreadPoolExecutor, processes: ProcessPoolExecutor
-    ) -> dict[str, tuple[int, Callable[[], object]]]:
-        """By name: how many frames a step goes over, and the step. files: AVIF stills to decode; processes: each with
-        `unpack_here`'s codec.
-        """
+    def steps(self, files: Sequence[bytes], pool: ThreadPoolExecutor) -> dict[str, tuple[int, Callable[[], object]]]:
+        """By name: how many frames a step goes over, and the step. files: AVIF stills to decode."""
         setting, codec = self.setting, self.setting.codec
         level, latents = codec.tiers["default"], codec.unpack_many(self.packed)
         few, many = sum(map(len, self.coded)), sum(map(len, self.chunks))
@@ -140,43 +131,24 @@ class _Material:
             "decode to pixels": (many, lambda: list(pool.map(show, shares))),
             "pixels alone": (many, lambda: list(pool.map(codec.decode, latents))),
             "unpack": (many, lambda: list(pool.map(codec.unpack_many, shares))),
-            BY_PROCESSES: (many, lambda: list(processes.map(unpack_here, shares))),
             "AVIF encode": (few, lambda: self.stills(pool)),
             "AVIF decode": (few, lambda: list(pool.map(self.avif.open, files))),
         }
 
 
-_codec: LatentCodec | None = None  # of a process that unpacks
-
-
-def load_here(folder: Path) -> None:
-    """Make a process one that can `unpack_here`."""
-    global _codec
-    _codec = load_codec(folder, threads=1)
-
-
-def unpack_here(packed: Sequence[bytes]) -> int:
-    """Unpack chunks, here; how many latents there were (they stay: `reembed` hands on vectors)."""
-    assert _codec is not None
-    return sum(latents.values.size for latents in _codec.unpack_many(packed))
-
-
-def measure_speed(
-    setting: Setting, folder: Path, files: Sequence[Path], *, threads: int, runs: int, n_chunks: int = CHUNKS
-) -> Speed:
+def measure_speed(setting: Setting, files: Sequence[Path], *, threads: int, runs: int, n_chunks: int = CHUNKS) -> Speed:
     """At the codec's default tier, `threads` chunks side by side (the codec was loaded with one thread), as stills of
     AVIF are; median of `runs`.
 
-    folder: the codec's; files: real videos; of the frames of one size that they have most of, `n_chunks` chunks are
-    taken, the same ones again where there are fewer.
+    files: real videos; of the frames of one size that they have most of, `n_chunks` chunks are taken, the same ones
+    again where there are fewer.
     """
     say("measuring speed")
     distinct = real_chunks(files, n_chunks)
     material = _Material.of(setting, list(islice(cycle(distinct), n_chunks)), threads)
-    alone = ProcessPoolExecutor(threads, get_context("spawn"), load_here, (folder,))
-    with ThreadPoolExecutor(threads) as pool, alone as processes:
+    with ThreadPoolExecutor(threads) as pool:
         stills = material.stills(pool)
-        steps = material.steps(stills, pool, processes)
+        steps = material.steps(stills, pool)
         warmed({name: step for name, (_, step) in steps.items()})
         rates = {name: spread([frames / elapsed(step) for _ in range(runs)]) for name, (frames, step) in steps.items()}
     frames = sum(map(len, material.chunks))
