@@ -26,6 +26,10 @@ def steps_of(weight: NDArray[Any]) -> list[Fraction]:
     return found
 
 
+def byte(x: NDArray[np.int64]) -> NDArray[np.int64]:
+    return np.clip(x, -127, 127)
+
+
 def rounded(x: Fraction) -> int:
     return floor(x + Fraction(1, 2))
 
@@ -73,7 +77,6 @@ class Reader:
     def choose(self, known: Mapping[str, NDArray[Any]], level: int) -> list[tuple[NDArray[Any], NDArray[Any]]]:
         """Mean and scale indices of every step, (places, out)."""
         t = self.t
-        byte = lambda x: np.clip(x, -127, 127)  # noqa: E731
         p, latents = known["predicted"].astype(np.int64), known["values"].astype(np.int64)
         predicted = t["near.weight"].shape[1] - 4
         near = np.concatenate([byte(p[..., :predicted]), (16 * known["flags"]).astype(np.int64)], 3)

@@ -180,7 +180,6 @@ class ExactPrediction:
         self, tensors: Tensors, groups: Sequence[int], n_scales: int, level: int, *, bounded: bool = True
     ) -> None:
         self.groups, self.n_scales = tuple(groups), n_scales
-        self.channels = sum(groups)
         self.plans = step_plans(groups)
         t = {name: value.astype(np.float64) for name, value in tensors.items()}
         try:

@@ -2,8 +2,9 @@
 
 Weights and what they are multiplied by are integers of 8 bits (times powers of two), so a sum of at most `MOST_TERMS`
 products stays below 2**24 and is the same in whatever order it is taken, in float32 or in integers. Nothing has to be
-bounded, and no chunk lists corrections. (Jacob et al., "Quantization and Training of Neural Networks for Efficient
-Integer-Arithmetic-Only Inference", CVPR 2018; powers of two instead of their factors.)
+bounded, and a chunk lists no corrections but of what its certain tables leave out. (Jacob et al., "Quantization and
+Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference", CVPR 2018; powers of two instead of their
+factors.)
 
 What the network computes, in exact arithmetic:
 
@@ -183,18 +184,17 @@ class WholePrediction:
         self, tensors: Tensors, groups: Sequence[int], n_scales: int, level: int, *, spread: bool, layers: int
     ) -> None:
         self.groups, self.n_scales = tuple(groups), n_scales
-        self.channels = sum(groups)
         self.plans = step_plans(groups)
-        self._sees_spread, self._layers = spread, layers
+        weights = {name: torch.from_numpy(np.array(value, np.float32)) for name, value in tensors.items()}
         try:
-            self._read({name: torch.from_numpy(np.array(value, np.float32)) for name, value in tensors.items()}, level)
+            self._read(weights, level, spread=spread, layers=layers)
         except (KeyError, IndexError) as error:
             raise LatentError(f"the codec's weights lack {error}") from error
 
-    def _read(self, t: Mapping[str, Tensor], level: int) -> None:
+    def _read(self, t: Mapping[str, Tensor], level: int, *, spread: bool, layers: int) -> None:
         if not all(bool(torch.isfinite(value).all()) for value in t.values()):
             raise LatentError("the codec's weights are not all numbers")
-        names = ["near.weight", "rest.weight", *(["spread.weight"] if self._sees_spread else [])]
+        names = ["near.weight", "rest.weight", *(["spread.weight"] if spread else [])]
         names += [f"gather.{i}.weight" for i in range(len(self.groups) - 1)]
         names += [f"steps.{i}.from_half.weight" for i, plan in enumerate(self.plans) if plan.half == 1]
         steps = weight_steps([t[name] for name in names])
@@ -216,7 +216,7 @@ class WholePrediction:
         self._gather = tuple(products[f"gather.{i}.weight"] for i in range(len(self.groups) - 1))
         finer = t["finer"][level]
         self._steps = tuple(
-            _step(t, i, plan, products, finer[plan.channels], self._layers) for i, plan in enumerate(self.plans)
+            _step(t, i, plan, products, finer[plan.channels], layers) for i, plan in enumerate(self.plans)
         )
 
     def begin(self, grid: Grid, values: NDArray[np.int32], flags: Floats, spread: NDArray[np.int32]) -> Tensor:
