@@ -107,8 +107,8 @@ def main(argv: Sequence[str]) -> int:
         add_static(found, setting, footage)
     if "speed" in args.parts:
         effort = {"runs": 1, "n_chunks": 2} if args.quick else {"runs": 3}
-        alone = Setting(load_codec(args.codec or shipped_codec(), threads=1), args.effort)
-        add_speed(found, measure_speed(alone, [video.path for video in videos], threads=cores, **effort))
+        paths = [video.path for video in videos]
+        add_speed(found, measure_speed(args.codec or shipped_codec(), args.effort, paths, threads=cores, **effort))
     finish(found, setting, args, data=datasets.described(corpus, videos))
     return 0
 

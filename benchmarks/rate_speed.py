@@ -1,11 +1,17 @@
-"""How fast the codec codes and decodes, beside AVIF stills of the same frames on as many threads."""
+"""How fast the codec codes and decodes, beside AVIF stills of the same frames on as many threads.
+
+What Python does between small operations holds its interpreter lock, so `index` and `reembed` work with processes; the
+codec is measured like that. Pillow needs none.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import cycle, islice
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +23,8 @@ from benchmarks.report import Goal, Table, say, spread
 from benchmarks.score_pictures import bracket
 from benchmarks.stills import AVIF, StillCoder
 from vsearch.metrics import compare_frames
+from vsearch.models import load_codec
+from vsearch.threads import numpy_in_one_thread
 
 CHUNKS, ENCODED_CHUNKS = 32, 8  # unpacking goes side by side: many of them; encoding one after the other: fewer
 WANTED = {"encode and pack": 150.0, "with quality check": 75.0, "decode to pixels": 200.0, "unpack": 600.0}
@@ -25,7 +33,6 @@ NAMES = {
     "encode and pack": "encode and pack",
     "with quality check": "encode, pack, decode, PSNR and SSIM of each frame",
     "decode to pixels": "unpack side by side and decode to pixels",
-    "pixels alone": "latents to pixels, without unpacking",
     "unpack": "unpack side by side, without pixels",
     "AVIF encode": "AVIF (speed 4) encode",
     "AVIF decode": "AVIF decode to pixels",
@@ -78,7 +85,7 @@ class Speed:
         rows.append(("one chunk of 32 frames unpacked alone, seconds", *spread_cells(self.one_chunk_s)))
         rows += [(name, f"{ratio:.4g}", "") for name, ratio in self.over_avif().items()]
         title = (
-            f"frames a second on {self.threads} threads, {self.frames} frames of {self.bytes_a_frame:,.0f} bytes "
+            f"frames a second, {self.threads} at a time, {self.frames} frames of {self.bytes_a_frame:,.0f} bytes "
             f"(AVIF: {self.avif_bytes_a_frame:,.0f})"
         )
         return Table(title, ("", "median", "range"), tuple(rows))
@@ -112,43 +119,77 @@ class _Material:
         """An AVIF file of each frame that is coded, as many at a time as the pool has threads."""
         return list(pool.map(lambda frame: self.avif.save(frame, self.quality), np.concatenate(self.coded)))
 
-    def steps(self, files: Sequence[bytes], pool: ThreadPoolExecutor) -> dict[str, tuple[int, Callable[[], object]]]:
+    def steps(
+        self, files: Sequence[bytes], pool: ThreadPoolExecutor, processes: ProcessPoolExecutor
+    ) -> dict[str, tuple[int, Callable[[], object]]]:
         """By name: how many frames a step goes over, and the step. files: AVIF stills to decode."""
-        setting, codec = self.setting, self.setting.codec
-        level, latents = codec.tiers["default"], codec.unpack_many(self.packed)
+        level = self.setting.codec.tiers["default"]
         few, many = sum(map(len, self.coded)), sum(map(len, self.chunks))
         shares = [self.packed[number :: self.threads] for number in range(self.threads)]
 
-        def show(packed: Sequence[bytes]) -> list[Frames]:
-            return [codec.decode(one) for one in codec.unpack_many(packed)]
+        def by_processes(work: Callable[[Any], int], items: Sequence[Any]) -> Callable[[], object]:
+            return lambda: list(processes.map(work, items))
 
         return {
-            "encode and pack": (few, lambda: list(pool.map(lambda chunk: setting.chunks(chunk, level), self.coded))),
-            "with quality check": (
-                few,
-                lambda: list(pool.map(lambda chunk: checked(setting, chunk, level), self.coded)),
-            ),
-            "decode to pixels": (many, lambda: list(pool.map(show, shares))),
-            "pixels alone": (many, lambda: list(pool.map(codec.decode, latents))),
-            "unpack": (many, lambda: list(pool.map(codec.unpack_many, shares))),
+            "encode and pack": (few, by_processes(partial(_encoded, level=level), self.coded)),
+            "with quality check": (few, by_processes(partial(_checked, level=level), self.coded)),
+            "decode to pixels": (many, by_processes(_shown, shares)),
+            "unpack": (many, by_processes(_unpacked, shares)),
             "AVIF encode": (few, lambda: self.stills(pool)),
             "AVIF decode": (few, lambda: list(pool.map(self.avif.open, files))),
         }
 
 
-def measure_speed(setting: Setting, files: Sequence[Path], *, threads: int, runs: int, n_chunks: int = CHUNKS) -> Speed:
-    """At the codec's default tier, `threads` chunks side by side (the codec was loaded with one thread), as stills of
-    AVIF are; median of `runs`.
+_alone: list[Setting] = []  # of a process that codes: what it codes with
 
-    files: real videos; of the frames of one size that they have most of, `n_chunks` chunks are taken, the same ones
-    again where there are fewer.
+
+def _begin(codec: Path, effort: str) -> None:
+    """Runs in a process before its first work."""
+    numpy_in_one_thread()
+    _alone.append(Setting(load_codec(codec, threads=1), effort))
+
+
+def _encoded(frames: Frames, level: int) -> int:
+    """Bytes of a chunk."""
+    return sum(len(data) for _, data in _alone[0].chunks(frames, level))
+
+
+def _checked(frames: Frames, level: int) -> int:
+    """Chunks of frames (n, 3, H, W) uint8 RGB, each decoded again and compared with PSNR and SSIM."""
+    setting = _alone[0]
+    return len([compare_frames(frames, setting.codec.decode(latents)) for latents, _ in setting.chunks(frames, level)])
+
+
+def _unpacked(packed: Sequence[bytes]) -> int:
+    """Frames of chunks."""
+    return sum(map(len, _alone[0].codec.unpack_many(packed)))
+
+
+def _shown(packed: Sequence[bytes]) -> int:
+    """Pictures of chunks."""
+    codec = _alone[0].codec
+    return sum(len(codec.decode(one)) for one in codec.unpack_many(packed))
+
+
+def measure_speed(
+    codec: Path, effort: str, files: Sequence[Path], *, threads: int, runs: int, n_chunks: int = CHUNKS
+) -> Speed:
+    """At the codec's default tier, by `threads` processes side by side with one thread each, as stills of AVIF are by
+    threads; median of `runs`.
+
+    codec: the folder of one. files: real videos; of the frames of one size that they have most of, `n_chunks` chunks
+    are taken, the same ones again where there are fewer.
     """
     say("measuring speed")
+    setting = Setting(load_codec(codec, threads=1), effort)
     distinct = real_chunks(files, n_chunks)
     material = _Material.of(setting, list(islice(cycle(distinct), n_chunks)), threads)
-    with ThreadPoolExecutor(threads) as pool:
+    with (
+        ThreadPoolExecutor(threads) as pool,
+        ProcessPoolExecutor(threads, get_context("spawn"), initializer=_begin, initargs=(codec, effort)) as processes,
+    ):
         stills = material.stills(pool)
-        steps = material.steps(stills, pool)
+        steps = material.steps(stills, pool, processes)
         warmed({name: step for name, (_, step) in steps.items()})
         rates = {name: spread([frames / elapsed(step) for _ in range(runs)]) for name, (frames, step) in steps.items()}
     frames = sum(map(len, material.chunks))
@@ -162,11 +203,6 @@ def measure_speed(setting: Setting, files: Sequence[Path], *, threads: int, runs
         rates=rates,
         one_chunk_s=spread([elapsed(lambda: setting.codec.unpack(material.packed[0])) for _ in range(runs)]),
     )
-
-
-def checked(setting: Setting, chunk: Frames, level: int) -> list[Any]:
-    """Frames (n, 3, H, W) uint8 RGB, packed, and PSNR and SSIM of what they decode to; at most 32."""
-    return [compare_frames(chunk, setting.codec.decode(latents)) for latents, _ in setting.chunks(chunk, level)]
 
 
 def nearest_avif(frames: Frames, wanted_bytes: float) -> tuple[int, StillCoder]:

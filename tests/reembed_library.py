@@ -15,7 +15,7 @@ from tests import tiny_models
 from tests.db import samples
 from vsearch.db.records import ModelRecord
 from vsearch.db.store import Store
-from vsearch.extract import BlockWriter, pack_chunk
+from vsearch.extract import BlockWriter, coded_chunk
 from vsearch.library import Library
 from vsearch.models.base import EmbeddingHead, LatentCodec
 from vsearch.models.shelf import ModelShelf
@@ -45,7 +45,7 @@ def made_up(name: str, frames: int, codec: LatentCodec, head: EmbeddingHead) -> 
     for first in range(0, frames, CHUNK_FRAMES):
         part = values[first : first + CHUNK_FRAMES]
         latents = Latents(part, codec.codec_id, codec.model_id, 1)
-        chunks.append(pack_chunk(latents, first_frame=first, codec=codec))
+        chunks.append(coded_chunk(codec.pack(latents), first, len(latents), codec))
         blocks.add(head.embed(latents), marks[first : first + CHUNK_FRAMES])
     return replace(samples.indexed(name, n=frames), chunks=tuple(chunks), embeddings=blocks.finish())
 

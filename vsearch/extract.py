@@ -1,17 +1,19 @@
 """From a file to what the library keeps of it: pictures, then latents, then embeddings. Pure: no database is touched.
 
-`extract` is what a worker computes for the gallery, `embed_file` what a search computes for a query. Both run
-`encode_frames`, so a picture embeds alike on either side.
+`extract` is what a worker computes for the gallery, `embed_file` what a search computes for a query.
 
 Frames go through the codec in groups of `CHUNK_FRAMES` consecutive sampled frames of one video, which are the chunks
 that are stored (queries, of which nothing is stored, in smaller ones), however a reader happened to batch them. Codecs
-and heads pad what they are given to one fixed shape, so that what the networks see depends on the video alone.
+and heads pad what they are given to one fixed shape, so that what the networks see depends on the video alone. So
+groups can be encoded side by side, in other processes as well (`Keep`).
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import Protocol
 
@@ -42,6 +44,7 @@ from vsearch.records import (
 
 BLOCK_FRAMES = 4096
 PLAIN_FRAMES = 16  # encoded together where no chunk is made of them
+AHEAD = 8  # groups of one video that are encoded at the same time, at most
 
 
 class FrameStream(Protocol):
@@ -77,6 +80,34 @@ class Fidelity:
     ssim: NDArray[np.float64]
 
 
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """How frames are kept. level, effort: as `LatentCodec.encode` takes them; pictures: whether latents are; compared:
+    whether these are held against the frames.
+    """
+
+    level: int
+    effort: str
+    pictures: bool
+    compared: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class KeptFrames:
+    """What the library keeps of up to `CHUNK_FRAMES` consecutive sampled frames: the bytes of their chunk and its
+    fidelity (None where they are not kept, or not compared), vectors (n, d) float32 and low_information (n,) bool.
+    """
+
+    chunk: bytes | None
+    fidelity: Fidelity | None
+    vectors: NDArray[np.float32]
+    low_information: NDArray[np.bool_]
+
+
+Keep = Callable[[NDArray[np.uint8], Keeping], "Future[KeptFrames]"]
+"""Called with up to `CHUNK_FRAMES` frames (n, 3, H, W) uint8 RGB of one video; gives what will be kept of them."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class EmbeddedFile:
     """A file as a query sees it, frame by frame in the order of `reading.frame_pts`.
@@ -103,25 +134,28 @@ def extract(
 
 
 def extract_stream(
-    stream: FrameStream, *, config: IndexConfig, codec: LatentCodec, head: EmbeddingHead
+    stream: FrameStream, *, config: IndexConfig, codec: LatentCodec, head: EmbeddingHead, keep: Keep | None = None
 ) -> IndexedVideo:
-    """`extract` of a file that is being read already. Raises MediaError, InputError."""
+    """`extract` of a file that is being read already. keep: where frames are encoded (None: here, at once). Raises
+    MediaError, InputError.
+    """
+    keep = keep or kept_here(codec, head)
     level = chosen_level(codec, config)
-    chunks: list[CodedChunk] = []
-    blocks = BlockWriter(head.model_id)
-    compared: list[Fidelity] = []
+    keeping = Keeping(level, config.effort, config.pictures, config.pictures and config.quality_check)
+    kept = _Kept(codec, BlockWriter(head.model_id))
+    waiting: deque[Future[KeptFrames]] = deque()
     pts: list[int] = []
     size = (0, 0)
-    for encoded in encode_frames(stream, codec, head, level=level, effort=config.effort):
-        if config.pictures:
-            chunks.append(pack_chunk(encoded.latents, first_frame=len(pts), codec=codec))
-        blocks.add(encoded.vectors, encoded.low_information)
-        if config.pictures and config.quality_check:
-            compared.append(compare(encoded, codec))
-        pts.extend(encoded.pts.tolist())
-        size = (encoded.frames.shape[2], encoded.frames.shape[3])
+    for frames, group_pts in _regroup(stream, CHUNK_FRAMES):
+        waiting.append(keep(frames, keeping))
+        pts.extend(group_pts.tolist())
+        size = (frames.shape[2], frames.shape[3])
+        while waiting and (waiting[0].done() or len(waiting) > AHEAD):
+            kept.add(waiting.popleft().result())
+    for future in waiting:
+        kept.add(future.result())
     reading = _checked(stream.reading, pts)
-    embeddings = blocks.finish()
+    embeddings = kept.blocks.finish()
     low = np.concatenate([block.low_information for block in embeddings])
     return IndexedVideo(
         identity=reading.identity,
@@ -133,11 +167,51 @@ def extract_stream(
         preview_size=size,
         frame_pts=np.asarray(pts, dtype=np.int64),
         shots=reading.shots,
-        clips=_clips(reading, config, low, compared),
-        chunks=tuple(chunks),
+        clips=_clips(reading, config, low, kept.compared),
+        chunks=tuple(kept.chunks),
         embeddings=embeddings,
         state=reading.state,
         reason=reading.reason,
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Kept:
+    """What is kept of a video so far, group by group."""
+
+    codec: LatentCodec
+    blocks: BlockWriter
+    chunks: list[CodedChunk] = field(default_factory=list)
+    compared: list[Fidelity] = field(default_factory=list)
+
+    def add(self, group: KeptFrames) -> None:
+        if group.chunk is not None:
+            first = CHUNK_FRAMES * len(self.chunks)
+            self.chunks.append(coded_chunk(group.chunk, first, len(group.vectors), self.codec))
+        if group.fidelity is not None:
+            self.compared.append(group.fidelity)
+        self.blocks.add(group.vectors, group.low_information)
+
+
+def kept_here(codec: LatentCodec, head: EmbeddingHead) -> Keep:
+    """`Keep` that encodes in this thread, at once."""
+
+    def keep(frames: NDArray[np.uint8], keeping: Keeping) -> Future[KeptFrames]:
+        done: Future[KeptFrames] = Future()
+        done.set_result(kept_frames(frames, keeping, codec, head))
+        return done
+
+    return keep
+
+
+def kept_frames(frames: NDArray[np.uint8], keeping: Keeping, codec: LatentCodec, head: EmbeddingHead) -> KeptFrames:
+    """frames: (n, 3, H, W) uint8 RGB, up to `CHUNK_FRAMES` consecutive sampled ones of one video."""
+    latents = codec.encode(frames, level=keeping.level, effort=keeping.effort)
+    return KeptFrames(
+        chunk=codec.pack(latents) if keeping.pictures else None,
+        fidelity=Fidelity(*compare_frames(frames, codec.decode(latents))) if keeping.compared else None,
+        vectors=head.embed(latents),
+        low_information=low_information(frames),
     )
 
 
@@ -169,21 +243,15 @@ def embed_file(
 
 
 def encode_frames(
-    batches: Iterable[FrameBatch],
-    codec: LatentCodec,
-    head: EmbeddingHead,
-    *,
-    level: int | None = None,
-    effort: str = "default",
-    plainly: bool = False,
+    batches: Iterable[FrameBatch], codec: LatentCodec, head: EmbeddingHead, *, plainly: bool = False
 ) -> Iterator[EncodedFrames]:
-    """One video's frames, encoded in groups of one size whatever the length of the batches.
+    """A query's frames, encoded in groups of one size whatever the length of the batches.
 
-    level, effort: as `LatentCodec.encode` takes them. plainly: by `LatentCodec.nearest`, several times as fast, for
-    what is not kept, and heads that were trained for it; in smaller groups, so that decoding goes on meanwhile.
+    plainly: by `LatentCodec.nearest`, several times as fast, for heads that were trained for it; in smaller groups, so
+    that decoding goes on meanwhile.
     """
     for frames, pts in _regroup(batches, PLAIN_FRAMES if plainly else CHUNK_FRAMES):
-        latents = codec.nearest(frames, level=level) if plainly else codec.encode(frames, level=level, effort=effort)
+        latents = codec.nearest(frames) if plainly else codec.encode(frames)
         yield EncodedFrames(frames, pts, latents, head.embed(latents), low_information(frames))
 
 
@@ -199,11 +267,6 @@ def chosen_level(codec: LatentCodec, config: IndexConfig) -> int:
             "go on without that option, or start a new library for it"
         )
     return codec.tiers[config.quality]
-
-
-def compare(encoded: EncodedFrames, codec: LatentCodec) -> Fidelity:
-    """What the latents will show, beside the frames that they were made of."""
-    return Fidelity(*compare_frames(encoded.frames, codec.decode(encoded.latents)))
 
 
 def quantise(vectors: NDArray[np.float32]) -> tuple[NDArray[np.int8], float]:
@@ -227,15 +290,14 @@ def _regroup(batches: Iterable[FrameBatch], size: int) -> Iterator[tuple[NDArray
         yield frames, pts
 
 
-def pack_chunk(latents: Latents, *, first_frame: int, codec: LatentCodec) -> CodedChunk:
-    """Up to `CHUNK_FRAMES` frames' latents as a chunk, the first of which is frame `first_frame` of its video."""
-    data = codec.pack(latents)
+def coded_chunk(data: bytes, first_frame: int, n_frames: int, codec: LatentCodec) -> CodedChunk:
+    """A chunk's bytes as the library stores them; its first frame is frame `first_frame` of its video."""
     return CodedChunk(
         first_frame=first_frame,
-        n_frames=len(latents),
+        n_frames=n_frames,
         format_version=VERSION,
-        codec_id=latents.codec_id,
-        model_id=latents.model_id,
+        codec_id=codec.codec_id,
+        model_id=codec.model_id,
         data=data,
         checksum=blake2b(data, digest_size=16).digest(),
     )

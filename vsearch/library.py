@@ -55,7 +55,7 @@ from vsearch.searching import Query, SearchResult, search_session
 if TYPE_CHECKING:
     from vsearch.indexer.reembed import ReembedReport
     from vsearch.indexer.report import DryRun, IndexReport
-    from vsearch.models.base import EmbeddingHead, LatentCodec
+    from vsearch.indexer.run import Models
     from vsearch.render.frames import Excerpt, Footage
     from vsearch.render.previews import PreviewReport
     from vsearch.search.asking import Question
@@ -246,11 +246,12 @@ class Library:
         folder = default_library()
         return cls(folder, location=folder, store=None, codec=None, head=None).plan(paths, config, progress=progress)
 
-    def _indexing_models(self, store: Store, config: IndexConfig) -> tuple[LatentCodec, EmbeddingHead]:
+    def _indexing_models(self, store: Store, config: IndexConfig) -> Models:
         """The library's active models, loaded; those asked for in `open`, or at first the shipped ones, become
         active. Raises InputError for a quality or effort that the codec does not offer, or another codec's head.
         """
         from vsearch.extract import chosen_level
+        from vsearch.indexer.run import Models
 
         meta = store.meta()
         codec_folder, head_folder = self._first_models
@@ -268,26 +269,27 @@ class Library:
             store.put_model(ModelRecord(codec_id, "codec", codec_id=codec.codec_id, training=trained[0]))
             store.put_model(ModelRecord(head_id, "head", dimensions=head.d, training=trained[1]))
             store.set_active(codec=codec_id, head=head_id)
-        return codec, head
+        return Models(codec, head, (self._shelf.files(codec_id).folder, self._shelf.files(head_id).folder))
 
     def _check_offer(self, config: IndexConfig) -> None:
         """Raise InputError for a quality or effort that the codec to index with does not offer; all offer "default"."""
         from vsearch.extract import chosen_level
 
         if (config.quality, config.effort) != ("default", "default"):
-            chosen_level(self._estimating_models(config)[0], config)
+            chosen_level(self._estimating_models(config).codec, config)
 
-    def _estimating_models(self, config: IndexConfig) -> tuple[LatentCodec, EmbeddingHead]:
+    def _estimating_models(self, config: IndexConfig) -> Models:
         """The models that indexing would use, without putting any into the library."""
+        from vsearch.indexer.run import Models
+
         meta = self._reader.meta() if self._reader is not None else None
         codec_folder, head_folder = self._first_models
         if meta is not None and meta.active_codec and meta.active_head:
             codec_folder = codec_folder or self._shelf.files(meta.active_codec).folder
             head_folder = head_folder or self._shelf.files(meta.active_head).folder
-        return (
-            load_codec(codec_folder or shipped_codec(), device=config.device, threads=config.threads),
-            load_head(head_folder or shipped_head(), device=config.device, threads=config.threads),
-        )
+        folders = codec_folder or shipped_codec(), head_folder or shipped_head()
+        codec = load_codec(folders[0], device=config.device, threads=config.threads)
+        return Models(codec, load_head(folders[1], device=config.device, threads=config.threads), folders)
 
     # ----------------------------------------------------------------------------------------------------- another head
 

@@ -6,32 +6,26 @@ threads would wait for each other. A process needs a second or two to start; lit
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Protocol, Self, cast
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vsearch import osys
-from vsearch.errors import InputError, LatentError, UnavailableError, VsearchError
-from vsearch.media import wire
+from vsearch.errors import LatentError
+from vsearch.indexer.model_process import CHUNKS, VECTORS, ModelProcess, Payload
 from vsearch.models import load_codec, load_head
 from vsearch.models.base import EmbeddingHead, LatentCodec
 from vsearch.records import CodedChunk
 
 CHUNKS_AT_ONCE = 8  # unpacked side by side: docs/benchmarks.md has what more or fewer cost
-READY, CHUNKS, VECTORS, ERROR = b"R", b"C", b"V", b"X"  # messages of an embedding process, as `media.wire` sends them
-_ERRORS: dict[str, type[VsearchError]] = {kind.code: kind for kind in (InputError, LatentError, UnavailableError)}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,57 +75,27 @@ class EmbeddingProcess:
     """In a child process, which ends with this one. Raises what loading the models there raises."""
 
     def __init__(self, codec: Path, head: Path, device: str) -> None:
-        root = str(Path(__file__).resolve().parents[2])
-        path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH", "")]))
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "vsearch.indexer.embedding_child", str(codec), str(head), device],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": path},
-        )
-        self._requests = cast(BinaryIO, self._process.stdin)
-        self._replies = cast(BinaryIO, self._process.stdout)
-        try:
-            self._receive(READY)
-        except BaseException:
-            self.close()
-            raise
+        self._process = ModelProcess(codec, head, device=device)
+        self._process.wait_ready()
 
     def embed(self, chunks: Sequence[CodedChunk]) -> NDArray[np.float32]:
         fields = {"sizes": [len(chunk.data) for chunk in chunks], "frames": [chunk.n_frames for chunk in chunks]}
-        try:
-            wire.send(self._requests, CHUNKS, fields, b"".join(chunk.data for chunk in chunks))
-        except OSError as error:
-            raise self._death() from error
-        shape, payload = self._receive(VECTORS)
-        return np.frombuffer(payload, np.float32).reshape(shape)
-
-    def _receive(self, wanted: bytes) -> tuple[Sequence[int], bytes]:
-        try:
-            message = wire.receive(self._replies)
-        except (wire.WireError, OSError, ValueError) as error:
-            raise self._death() from error
-        if message is None:
-            raise self._death()
-        kind, fields, payload = message
-        if kind == ERROR:
-            raise _ERRORS.get(str(fields["code"]), VsearchError)(str(fields["message"]))
-        if kind != wanted:
-            raise self._death()
-        return fields.get("shape", ()), payload
-
-    def _death(self) -> VsearchError:
-        self.close()
-        reason = osys.exit_reason(self._process.wait())
-        return VsearchError(f"the embedding process died ({reason}); the same command goes on from here")
+        data = b"".join(chunk.data for chunk in chunks)
+        found, payload = self._process.ask(CHUNKS, fields, data, answer=VECTORS)
+        return np.frombuffer(payload, np.float32).reshape(found["shape"])
 
     def close(self) -> None:
         """End it, at once."""
-        self._process.kill()
-        self._process.wait()
-        for pipe in (self._requests, self._replies):
-            with suppress(OSError):  # what was still to be sent has no reader any more
-                pipe.close()
+        self._process.close()
+
+
+def serve(
+    fields: dict[str, Any], data: bytes, codec: LatentCodec, head: EmbeddingHead
+) -> tuple[dict[str, Any], Payload]:
+    """The child's side of `EmbeddingProcess.embed`."""
+    chunks = [data[start:stop] for start, stop in pairwise(accumulate(fields["sizes"], initial=0))]
+    vectors = np.ascontiguousarray(embed_chunks(chunks, fields["frames"], codec, head))
+    return {"shape": list(vectors.shape)}, vectors.data.cast("B")
 
 
 class EmbeddingPool:

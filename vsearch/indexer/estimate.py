@@ -119,7 +119,7 @@ def _measure(
     """Read the beginnings of a few files as a run would."""
     if not candidates:
         return _Speed(0, 0.0, 0.0)
-    codec, head = models()
+    loaded = models()
     short = replace(config, read=replace(config.read, end_s=SAMPLE_S))
     seconds = work = size = 0.0
     read = 0
@@ -127,7 +127,7 @@ def _measure(
         progress.file(candidate.sighting.display)
         began = time.monotonic()
         try:
-            video = extract(candidate.absolute, config=short, codec=codec, head=head, decoder=decoder)
+            video = extract(candidate.absolute, config=short, codec=loaded.codec, head=loaded.head, decoder=decoder)
         except MediaError:
             continue
         work += time.monotonic() - began

@@ -1,8 +1,8 @@
 """An indexing run: scan, plan, then a pipeline of decoding processes whose results are committed in one place.
 
-Each of `workers` threads owns one decoding process and takes one file at a time: the child decodes while the thread
-encodes, so two threads keep two cores busy. The thread that called commits videos as they get ready, each in one
-transaction; what kills the program costs the files under way and nothing else.
+Each of `workers` threads owns one decoding process and takes one file at a time; as many encoders (`encoding`) work on
+groups of frames of all files. The thread that called commits videos as they get ready, each in one transaction; what
+kills the program costs the files under way and nothing else.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
@@ -24,6 +24,7 @@ from vsearch.db.records import PathRecord, join_path
 from vsearch.db.store import Store
 from vsearch.errors import InputError, InterruptedRunError, MediaError, UnavailableError, VsearchError
 from vsearch.extract import FrameStream, extract_stream
+from vsearch.indexer.encoding import EncodingPool, EncodingProcess, LocalEncoder
 from vsearch.indexer.knowledge import gather, known_below
 from vsearch.indexer.originals import find_originals
 from vsearch.indexer.plan import STILL, Knowledge, Plan, make_plan, outdated_by
@@ -38,7 +39,16 @@ from vsearch.text import counted
 
 logger = logging.getLogger(__name__)
 
-Models = tuple[LatentCodec, EmbeddingHead]
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Models:
+    """What a run encodes with, and the folders that other processes load it from."""
+
+    codec: LatentCodec
+    head: EmbeddingHead
+    folders: tuple[Path, Path]
+
+
 STILL_REASON = "a still picture, not a video"
 
 
@@ -328,11 +338,12 @@ class Pipeline:
     def __init__(self, store: Store, config: IndexConfig, models: Models, known: Knowledge, progress: Progress) -> None:
         self._store = store
         self._config = config
-        self._codec, self._head = models
+        self._models = models
         self._known = known
         self._progress = progress
         self._workers = worker_count(config)
         self._pool = ThreadPoolExecutor(self._workers, thread_name_prefix="index")
+        self._encoders = EncodingPool(LocalEncoder(models.codec, models.head), self._another_encoder, self._workers)
         self._local = threading.local()
         self._lock = threading.Lock()
         self._decoders: list[DecodeProcess] = []
@@ -353,7 +364,11 @@ class Pipeline:
             decoders = list(self._decoders)
         for decoder in decoders:
             decoder.close()
+        self._encoders.__exit__(kind, error, trace)
         self._pool.shutdown(wait=True)
+
+    def _another_encoder(self) -> EncodingProcess:
+        return EncodingProcess(*self._models.folders, device=self._config.device, threads=self._config.threads)
 
     def outcomes(self, candidates: Sequence[Candidate]) -> Iterator[Outcome]:
         """What became of each file, as it gets ready. Call `settled` with each before asking for the next."""
@@ -407,7 +422,7 @@ class Pipeline:
             if self._stop.is_set():
                 raise _StoppedError from error
             return Outcome(candidate, job.full_hash, error=error)
-        except _StoppedError:
+        except (_StoppedError, CancelledError):
             raise
         except Exception as error:
             logger.exception("%s", candidate.sighting.display)
@@ -434,7 +449,8 @@ class Pipeline:
                 wanted = self._wanted(self._store.video_by_full_hash(identity))
                 if wanted.read == config.read:
                     watched = _WatchedStream(stream, self._stop, self._progress)
-                    video = extract_stream(watched, config=wanted, codec=self._codec, head=self._head)
+                    codec, head = self._models.codec, self._models.head
+                    video = extract_stream(watched, config=wanted, codec=codec, head=head, keep=self._encoders.keep)
                     return Outcome(job.candidate, identity, video=video)
             config = wanted
 

@@ -20,7 +20,11 @@ from vsearch.models.motion import BLOCK, REACH, Entry, Source
 from vsearch.models.order import Turn
 
 Luma = NDArray[np.float32]
+COARSEST = 4  # pixels to one, where a search begins
 STAY_BONUS = 4.0  # mean squared difference that a block may be worse by where it was looked for first
+LEAST_DIFFERENCE = 8.0  # mean squared difference from the block in the same place, below which no other is looked for
+LOOKED_SHARE = 0.5  # of a pair's blocks: those that differ most
+LOOKED_AT_ONCE = 512  # blocks: few enough for the caches
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,65 +36,90 @@ class Effort:
 
 def best_shifts(luma: Luma, pairs: Sequence[tuple[int, int]]) -> tuple[NDArray[np.intp], Luma]:
     """The shift of each block, (n, h, w, 2), and about how much smaller its sum of squared differences is than
-    unshifted, (n, h, w). luma: (T, H, W); pairs: (frame, known frame).
+    unshifted, (n, h, w); zeros where none was looked for. luma: (T, H, W); pairs: (frame, known frame).
     """
     frames, known = np.array(pairs).T
+    looked = np.nonzero(_worth_looking(luma, frames, known))
     shifts = np.zeros((len(pairs), luma.shape[1] // BLOCK, luma.shape[2] // BLOCK, 2), np.intp)
     saved = np.zeros(shifts.shape[:3], np.float32)
-    for factor, reach in ((4, REACH // 4), (2, 1), (1, 1)):
-        shifts, gained = _refined(luma, frames, known, shifts, factor=factor, reach=reach)
-        saved += gained
+    if len(looked[0]):
+        pair, y, x = looked
+        found, gain = np.zeros((len(pair), 2), np.intp), np.zeros(len(pair), np.float32)
+        for factor, reach in ((COARSEST, REACH // COARSEST), (2, 1), (1, 1)):
+            found, gained = _refined(luma, (frames[pair], known[pair], y, x), found, factor=factor, reach=reach)
+            gain += gained
+        shifts[looked], saved[looked] = found, gain
     return shifts, saved
+
+
+def _worth_looking(luma: Luma, frames: NDArray[np.intp], known: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """The blocks of each pair that differ enough from those in their place, at most `LOOKED_SHARE` of them: (n, h, w).
+    The palette is for what many blocks want, and those that differ most show it.
+    """
+    small = _smaller(luma, COARSEST)
+    side = BLOCK // COARSEST
+    differences = F.avg_pool2d((small[frames] - small[known]).square_()[:, None], side)[:, 0]
+    most = max(1, round(LOOKED_SHARE * differences[0].numel()))
+    least = differences.flatten(1).topk(most, 1).values[:, -1].clamp_min(LEAST_DIFFERENCE)
+    return np.asarray((differences >= least[:, None, None]).numpy())
+
+
+def _smaller(luma: Luma, factor: int) -> Tensor:
+    whole = torch.from_numpy(luma)
+    return F.avg_pool2d(whole[:, None], factor)[:, 0] if factor > 1 else whole
 
 
 def _refined(
     luma: Luma,
-    frames: NDArray[np.intp],
-    known: NDArray[np.intp],
+    places: tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]],
     shifts: NDArray[np.intp],
     *,
     factor: int,
     reach: int,
 ) -> tuple[NDArray[np.intp], Luma]:
-    """The best shifts within `reach` steps of `factor` pixels around those given, at 1 / `factor` of the size."""
-    small = F.avg_pool2d(torch.from_numpy(luma)[:, None], factor)[:, 0] if factor > 1 else torch.from_numpy(luma)
-    side, margin = BLOCK // factor, REACH // factor + reach
-    n, h, w, _ = shifts.shape
+    """The best shifts within `reach` steps of `factor` pixels around those given (m, 2), at 1 / `factor` of the size,
+    and how much smaller sums of squared differences became. places: (m,) frames, known frames, rows, columns of blocks.
+    """
+    frames, known, rows, columns = places
+    small, side, margin = _smaller(luma, factor), BLOCK // factor, REACH // factor + reach
     span = side + 2 * reach
-    padded = F.pad(small[:, None], (margin,) * 4, mode="replicate")[:, 0]
-    y = np.arange(h)[None, :, None] * side + margin - reach + shifts[..., 0] // factor
-    x = np.arange(w)[None, None, :] * side + margin - reach + shifts[..., 1] // factor
-    windows = np.lib.stride_tricks.sliding_window_view(padded.numpy(), (span, span), axis=(1, 2))
-    blocks = small[torch.from_numpy(frames)].reshape(n, h, side, w, side).transpose(2, 3).reshape(-1, side, side)
-    patches = torch.from_numpy(windows[known[:, None, None], y, x].reshape(-1, span, span))
-    middle = (patches[:, reach : reach + side, reach : reach + side] - blocks).square_().sum((1, 2))
-    bonus = STAY_BONUS * side**2
-    worth = torch.nonzero(middle > bonus)[:, 0]  # no other place can be better by so much than the rest
-    best, where = middle - bonus, torch.full(middle.shape, (2 * reach + 1) ** 2 // 2)
-    for some in torch.split(worth, 1024):  # few enough for the caches
-        differences = _differences(patches[some], blocks[some]).flatten(1)
-        differences[:, differences.shape[1] // 2] -= bonus
-        best[some], where[some] = differences.min(1)
-    moved = torch.stack([where // (2 * reach + 1) - reach, where % (2 * reach + 1) - reach], 1).numpy() * factor
-    chosen = np.clip(shifts + moved.reshape(n, h, w, 2), -REACH, REACH)
-    return chosen, np.asarray((middle - best).reshape(n, h, w).numpy() * factor**2, np.float32)
+    padded = F.pad(small[:, None], (margin,) * 4, mode="replicate")[:, 0].numpy()
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (span, span), axis=(1, 2))
+    blocks = np.lib.stride_tricks.sliding_window_view(small.numpy(), (side, side), axis=(1, 2))
+    y = rows * side + margin - reach + shifts[:, 0] // factor
+    x = columns * side + margin - reach + shifts[:, 1] // factor
+    gained = np.empty(len(rows), np.float32)
+    moved = np.empty_like(shifts)
+    for start in range(0, len(rows), LOOKED_AT_ONCE):
+        some = slice(start, start + LOOKED_AT_ONCE)
+        patches = torch.from_numpy(windows[known[some], y[some], x[some]])
+        own = torch.from_numpy(blocks[frames[some], rows[some] * side, columns[some] * side])
+        differences = _differences(patches, own).flatten(1)
+        middle = differences[:, differences.shape[1] // 2]
+        middle -= STAY_BONUS * side**2
+        best, where = differences.min(1)
+        gained[some] = (middle - best).numpy() * factor**2
+        moved[some] = torch.stack([where // (2 * reach + 1), where % (2 * reach + 1)], 1).numpy() - reach
+    return np.clip(shifts + moved * factor, -REACH, REACH), gained
 
 
 def _differences(patches: Tensor, blocks: Tensor) -> Tensor:
-    """Sums of squared differences of each block (n, s, s) from every window of its patch (n, s + r - 1, s + r - 1):
-    (n, r, r). The shorter of the two loops is the outer one.
+    """Sums of squared differences of each block (n, s, s) from every window of its patch (n, s + r - 1, s + r - 1),
+    less the block's own sum of squares: (n, r, r). The shorter of two loops is the outer one.
     """
-    n, side, _ = blocks.shape
+    side = blocks.shape[1]
     r = patches.shape[1] - side + 1
-    out = torch.zeros(n, r, r)
+    squares = patches.square()
+    across = sum((squares[:, :, j : j + r] for j in range(1, side)), squares[:, :, :r])
+    out = sum((across[:, i : i + r] for i in range(1, side)), across[:, :r])
     if r > side:
         for i in range(side):
             for j in range(side):
-                out += (patches[:, i : i + r, j : j + r] - blocks[:, i, j, None, None]).square_()
+                out.addcmul_(patches[:, i : i + r, j : j + r], blocks[:, i, j, None, None], value=-2.0)
     else:
         for i in range(r):
             for j in range(r):
-                out[:, i, j] = (patches[:, i : i + side, j : j + side] - blocks).square_().sum((1, 2))
+                out[:, i, j] -= 2 * (patches[:, i : i + side, j : j + side] * blocks).sum((1, 2))
     return out
 
 

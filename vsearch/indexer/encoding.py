@@ -1,0 +1,216 @@
+"""Sampled frames to what the library keeps of them, on every core: groups of frames go to processes.
+
+What a writer does to save bytes is thousands of small steps in Python, so that two threads of one process take two
+thirds of the time of one, and more threads no less. The first encoder works in this process, which is enough for a few
+files; the others are processes, begun when there is work for the second or two that they take to start.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from collections.abc import Callable
+from concurrent.futures import CancelledError, Future
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vsearch.errors import VsearchError
+from vsearch.extract import Fidelity, Keeping, KeptFrames, kept_frames
+from vsearch.indexer.model_process import ENCODED, FRAMES, ModelProcess, Payload, ProcessDiedError
+from vsearch.media import wire
+from vsearch.models.base import EmbeddingHead, LatentCodec
+
+_log = logging.getLogger(__name__)
+
+GROUPS_A_START = 12  # groups of frames, given so far for each encoder at work, that another one is begun for
+WAITING = 2  # groups that wait for each encoder: whoever has more waits
+
+
+class Encoder(Protocol):
+    """Encodes frames, one group at a time."""
+
+    def wait_ready(self) -> None:
+        """Until it can. Raises VsearchError when it never will."""
+        ...
+
+    def encode(self, frames: NDArray[np.uint8], keeping: Keeping) -> KeptFrames:
+        """See `extract.kept_frames`. Raises ProcessDiedError when it can't go on."""
+        ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class LocalEncoder:
+    """In this process."""
+
+    codec: LatentCodec
+    head: EmbeddingHead
+
+    def wait_ready(self) -> None:
+        pass
+
+    def encode(self, frames: NDArray[np.uint8], keeping: Keeping) -> KeptFrames:
+        return kept_frames(frames, keeping, self.codec, self.head)
+
+    def close(self) -> None:
+        pass
+
+
+class EncodingProcess:
+    """In a child process, which ends with this one."""
+
+    def __init__(self, codec: Path, head: Path, *, device: str, threads: int) -> None:
+        self._process = ModelProcess(codec, head, device=device, threads=threads)
+
+    def wait_ready(self) -> None:
+        self._process.wait_ready()
+
+    def encode(self, frames: NDArray[np.uint8], keeping: Keeping) -> KeptFrames:
+        fields = {"shape": list(frames.shape), "keeping": wire.to_json(keeping)}
+        data = np.ascontiguousarray(frames).data.cast("B")
+        return _opened(*self._process.ask(FRAMES, fields, data, answer=ENCODED))
+
+    def close(self) -> None:
+        """End it, at once."""
+        self._process.close()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+
+def serve(
+    fields: dict[str, Any], data: bytes, codec: LatentCodec, head: EmbeddingHead
+) -> tuple[dict[str, Any], Payload]:
+    """The child's side of `EncodingProcess.encode`."""
+    frames = np.frombuffer(data, np.uint8).reshape(fields["shape"])
+    kept = kept_frames(frames, wire.from_json(Keeping, fields["keeping"]), codec, head)
+    parts = [kept.vectors.astype(np.float32).tobytes(), kept.low_information.tobytes()]
+    if kept.fidelity is not None:
+        parts += [kept.fidelity.psnr_db.tobytes(), kept.fidelity.ssim.tobytes()]
+    if kept.chunk is not None:
+        parts.append(kept.chunk)
+    answer = {"sizes": [len(part) for part in parts], "d": kept.vectors.shape[1]}
+    return answer | {"compared": kept.fidelity is not None, "pictures": kept.chunk is not None}, b"".join(parts)
+
+
+def _opened(fields: dict[str, Any], payload: bytes) -> KeptFrames:
+    """What `serve` sent."""
+    parts = iter([payload[start:stop] for start, stop in pairwise(accumulate(fields["sizes"], initial=0))])
+    vectors = np.frombuffer(next(parts), np.float32).reshape(-1, fields["d"])
+    low = np.frombuffer(next(parts), np.bool_)
+    fidelity = None
+    if fields["compared"]:
+        fidelity = Fidelity(np.frombuffer(next(parts), np.float64), np.frombuffer(next(parts), np.float64))
+    return KeptFrames(next(parts) if fields["pictures"] else None, fidelity, vectors, low)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Job:
+    frames: NDArray[np.uint8]
+    keeping: Keeping
+    future: Future[KeptFrames]
+
+
+class EncodingPool:
+    """Encoders, each with a thread that feeds it. Leaving the context stops everything; what was not done is cancelled.
+
+    local: the first encoder, which never dies. make: makes another one when there is enough work for it; at most
+    `workers` in all. Each does its work in a thread of its own.
+    """
+
+    def __init__(self, local: Encoder, make: Callable[[], Encoder], workers: int) -> None:
+        self._make = make
+        self._workers = workers
+        self._jobs: queue.Queue[_Job | None] = queue.Queue()
+        self._room = threading.Semaphore(workers * (1 + WAITING))
+        self._lock = threading.Lock()
+        self._encoders: list[Encoder] = []
+        self._threads: list[threading.Thread] = []
+        self._given = 0
+        self._stopped = False
+        self._begin(lambda: local)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._lock:
+            self._stopped = True
+            encoders, threads = list(self._encoders), list(self._threads)
+        self._cancel()
+        for encoder in encoders:
+            encoder.close()
+        for thread in threads:
+            thread.join()
+        self._cancel()  # what an encoder that was closed had to leave
+
+    def keep(self, frames: NDArray[np.uint8], keeping: Keeping) -> Future[KeptFrames]:
+        """`extract.Keep`: waits where much is waiting already. Raises CancelledError when the pool is left."""
+        self._room.acquire()
+        job = _Job(frames, keeping, Future())
+        job.future.add_done_callback(lambda _: self._room.release())
+        with self._lock:
+            if self._stopped:
+                job.future.cancel()
+                raise CancelledError
+            self._jobs.put(job)
+            self._given += 1
+            wanted = self._given >= GROUPS_A_START * len(self._threads) and len(self._threads) < self._workers
+        if wanted:
+            self._begin(self._make)
+        return job.future
+
+    def _begin(self, make: Callable[[], Encoder]) -> None:
+        thread = threading.Thread(target=self._work, args=(make,), name="encode", daemon=True)
+        with self._lock:
+            if self._stopped:
+                return
+            self._threads.append(thread)
+        thread.start()
+
+    def _cancel(self) -> None:
+        """Nothing waits any more, and no thread for something to do."""
+        try:
+            while True:
+                job = self._jobs.get_nowait()
+                if job is not None:
+                    job.future.cancel()
+        except queue.Empty:
+            for _ in self._threads:
+                self._jobs.put(None)
+
+    def _work(self, make: Callable[[], Encoder]) -> None:
+        """Runs in a thread: one encoder, from its start to its end."""
+        encoder = make()
+        with self._lock:
+            self._encoders.append(encoder)
+            if self._stopped:
+                encoder.close()
+        try:
+            encoder.wait_ready()
+            while (job := self._jobs.get()) is not None:
+                self._encode(encoder, job)
+        except VsearchError as error:  # the other encoders do its work
+            if not self._stopped:
+                _log.warning("one encoder fewer: %s", error)
+
+    def _encode(self, encoder: Encoder, job: _Job) -> None:
+        """Raises ProcessDiedError, and leaves the job to the others, when the encoder can't go on."""
+        try:
+            job.future.set_result(encoder.encode(job.frames, job.keeping))
+        except ProcessDiedError:
+            self._jobs.put(job)
+            raise
+        except BaseException as error:  # noqa: BLE001 - for who asked
+            job.future.set_exception(error)
