@@ -105,7 +105,7 @@ def test_gallery_and_query_see_the_same_vectors(
     film: Path, codec: LatentCodec, head: EmbeddingHead, decoder: DecodeProcess
 ) -> None:
     video = extract(bytes(film), config=FAST, codec=codec, head=head, decoder=decoder)
-    query = embed_file(bytes(film), FAST.read, codec=codec, head=head, decoder=decoder)
+    query = embed_file(bytes(film), FAST.read, models=lambda: (codec, head), decoder=decoder)
     stored = video.embeddings[0].unit_vectors()
     informative = ~query.low_information
     assert query.reading.frame_pts == tuple(video.frame_pts)
@@ -118,7 +118,7 @@ def test_a_range_of_a_query_has_the_frames_of_that_range_only(
     film: Path, codec: LatentCodec, head: EmbeddingHead, decoder: DecodeProcess
 ) -> None:
     read = replace(FAST.read, start_s=3.0, end_s=4.0)
-    query = embed_file(bytes(film), read, codec=codec, head=head, decoder=decoder)
+    query = embed_file(bytes(film), read, models=lambda: (codec, head), decoder=decoder)
     assert len(query.vectors) == 10
     times = [(pts - query.reading.start_pts) * query.reading.info.time_base for pts in query.reading.frame_pts]
     assert min(times) >= Fraction(29, 10)

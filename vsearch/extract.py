@@ -219,19 +219,20 @@ def embed_file(
     path: bytes,
     read: ReadConfig,
     *,
-    codec: LatentCodec,
-    head: EmbeddingHead,
+    models: Callable[[], tuple[LatentCodec, EmbeddingHead]],
     decoder: DecodeProcess,
     watch: Callable[[EncodedFrames], None] | None = None,
 ) -> EmbeddedFile:
     """The vectors of a query file's sampled frames. Raises MediaError when not one frame can be decoded.
 
-    watch: is given each group of frames as it is encoded, for who wants to keep its latents.
+    models: asked for once decoding has begun, which goes on while they are loaded. watch: is given each group of frames
+    as it is encoded, for who wants to keep its latents.
     """
     pts: list[int] = []
     vectors: list[NDArray[np.float32]] = []
     low: list[NDArray[np.bool_]] = []
     with decoder.read(path, read, identify=False) as stream:
+        codec, head = models()
         for encoded in encode_frames(stream, codec, head, plainly=head.plain_queries):
             if watch is not None:
                 watch(encoded)

@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from vsearch.indexer.reembed import ReembedReport
     from vsearch.indexer.report import DryRun, IndexReport
     from vsearch.indexer.run import Models
+    from vsearch.models.base import ModelLoader
     from vsearch.render.frames import Excerpt, Footage
     from vsearch.render.previews import PreviewReport
     from vsearch.search.asking import Question
@@ -82,6 +83,7 @@ class Library:
         codec: Path | None,
         head: Path | None,
         look: Look = AS_STORED,
+        models: ModelLoader | None = None,
     ) -> None:
         """Use `Library.open`."""
         self.folder = folder
@@ -89,7 +91,7 @@ class Library:
         self._reader = store
         self._first_models = (codec, head)
         self._look = look
-        self._shelf = ModelShelf(folder / "models")
+        self._shelf = ModelShelf(folder / "models", models)
 
     @classmethod
     def open(
@@ -101,13 +103,15 @@ class Library:
         codec: Path | None = None,
         head: Path | None = None,
         look: Look = AS_STORED,
+        models: ModelLoader | None = None,
     ) -> Self:
         """The library in the folder `path` (None: `$VSEARCH_LIBRARY`, else the platform's data folder).
 
         create: a library that is not there is made by the first `index`. database: the address of a PostgreSQL database
         that holds the tables instead of `library.db`. codec, head: model folders to index new videos with (None: those
         that the library uses already, at first those that come with vsearch). look: how previews and reports show
-        pictures. Raises NotALibraryError, SchemaError, StoreError.
+        pictures. models: what loads the models (None: they are loaded in this process). Raises NotALibraryError,
+        SchemaError, StoreError.
         """
         folder = Path(path) if path is not None else default_library()
         location: Path | str = database or folder
@@ -117,7 +121,7 @@ class Library:
         except NotALibraryError:
             if not create or not (database or _may_become_library(folder)):
                 raise
-        return cls(folder, location=location, store=store, codec=codec, head=head, look=look)
+        return cls(folder, location=location, store=store, codec=codec, head=head, look=look, models=models)
 
     @property
     def notices(self) -> tuple[str, ...]:

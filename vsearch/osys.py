@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import sys
+from functools import cache
 from pathlib import Path
 
 
@@ -113,3 +115,14 @@ def _unescape(field: bytes) -> bytes:
     for escaped, plain in ((b"\\040", b" "), (b"\\011", b"\t"), (b"\\012", b"\n"), (b"\\134", b"\\")):
         field = field.replace(escaped, plain)
     return field
+
+
+@cache
+def has_cuda_driver() -> bool:
+    """Whether there is a driver for NVIDIA's GPUs: without it PyTorch finds none."""
+    name = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
+    try:
+        ctypes.CDLL(name)
+    except OSError:
+        return False
+    return True

@@ -115,19 +115,27 @@ class SearchSession:
     def _head(self) -> EmbeddingHead:
         return self._shelf.head(_active(self._meta.active_head), device=self._request.device)
 
+    def _models(self) -> tuple[LatentCodec, EmbeddingHead]:
+        return self._codec, self._head
+
     @cached_property
     def _gallery(self) -> Gallery:
         from vsearch.search.gallery import Gallery
 
-        return Gallery(self._store, self._head.model_id)
+        return Gallery(self._store, _active(self._meta.active_head))
 
     @cached_property
     def _index(self) -> AnnIndex:
         from vsearch.search.cache import open_index
 
-        request = self._request
+        request, head_id = self._request, _active(self._meta.active_head)
+        d = next((model.dimensions for model in self._store.models() if model.model_id == head_id), None)
         return open_index(
-            self._gallery, self._cache, d=self._head.d, device=request.device, memory_bytes=request.index_memory_bytes
+            self._gallery,
+            self._cache,
+            d=d or self._head.d,
+            device=request.device,
+            memory_bytes=request.index_memory_bytes,
         )
 
     @cached_property
@@ -135,7 +143,7 @@ class SearchSession:
         """The similarity below which unrelated videos lie, as measured for the head."""
         from vsearch.search.engine import DEFAULT_MIN_SIMILARITY
 
-        return float(self._shelf.files(self._head.model_id).search.get("floor", DEFAULT_MIN_SIMILARITY))
+        return float(self._shelf.files(_active(self._meta.active_head)).search.get("floor", DEFAULT_MIN_SIMILARITY))
 
     def answers(self, query: Query) -> Iterator[tuple[SearchResult, Question | None]]:
         """The answer to a query and what was asked with (None: not one picture or video); of a folder, each file's.
@@ -247,7 +255,15 @@ class SearchSession:
             return self._ask_stored(name, stored)
         path = os.fsencode(Path(name).absolute())
         self._decoder.start()  # while the models are loaded
-        return ask_file(path, self._request.read, codec=self._codec, head=self._head, decoder=self._decoder)
+        if Path(name).is_file():
+            self._prepare()
+        return ask_file(path, self._request.read, models=self._models, decoder=self._decoder)
+
+    def _prepare(self) -> None:
+        """All that a search takes but the models, which may be loading elsewhere meanwhile."""
+        from vsearch.search import engine, looking, rank  # noqa: F401
+
+        _ = self._index, self._settings
 
     def _ask_stored(self, name: str, stored: StoredName) -> Question:
         from vsearch.search.asking import ask_frame, ask_stored
@@ -436,7 +452,7 @@ class SearchSession:
     def _calibration(self) -> Calibration | None:
         from vsearch.search.calibration import Calibration
 
-        return Calibration.read(self._shelf.files(self._head.model_id).search)
+        return Calibration.read(self._shelf.files(_active(self._meta.active_head)).search)
 
     @cached_property
     def _judge(self) -> Judge | None:

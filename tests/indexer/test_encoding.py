@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from vsearch.errors import InputError, LatentError
 from vsearch.extract import Keeping, KeptFrames
 from vsearch.indexer import encoding
-from vsearch.indexer.encoding import EncodingPool, EncodingProcess, LocalEncoder
+from vsearch.indexer.encoding import EncodingPool, LocalEncoder
 from vsearch.models import load_codec, load_head, shipped_codec, shipped_head
+from vsearch.workers.pairs import PairProcess
 
 KEEPING = Keeping(level=6, effort="fast", pictures=True, compared=True)
 
@@ -33,15 +34,15 @@ def local() -> LocalEncoder:
 
 
 @pytest.fixture
-def process() -> Iterator[EncodingProcess]:
+def process() -> Iterator[PairProcess]:
     encoder = another()
     encoder.wait_ready()
     yield encoder
     encoder.close()
 
 
-def another() -> EncodingProcess:
-    return EncodingProcess(shipped_codec(), shipped_head(), device="cpu", threads=1)
+def another() -> PairProcess:
+    return PairProcess(shipped_codec(), shipped_head(), device="cpu", threads=1)
 
 
 def assert_same(one: KeptFrames, other: KeptFrames) -> None:
@@ -56,13 +57,13 @@ def assert_same(one: KeptFrames, other: KeptFrames) -> None:
 
 @pytest.mark.parametrize("keeping", [KEEPING, Keeping(40, "default", True, False), Keeping(6, "fast", False, False)])
 def test_a_process_keeps_of_frames_what_this_one_does(
-    process: EncodingProcess, local: LocalEncoder, keeping: Keeping
+    process: PairProcess, local: LocalEncoder, keeping: Keeping
 ) -> None:
     frames = pictures(1)
     assert_same(process.encode(frames, keeping), local.encode(frames, keeping))
 
 
-def test_what_a_process_refuses_it_tells_and_goes_on(process: EncodingProcess) -> None:
+def test_what_a_process_refuses_it_tells_and_goes_on(process: PairProcess) -> None:
     with pytest.raises(InputError, match="level must be"):
         process.encode(pictures(1), Keeping(99, "default", True, False))
     assert process.encode(pictures(1), KEEPING).chunk
@@ -83,9 +84,9 @@ def test_a_killed_process_costs_nothing(
     local: LocalEncoder, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(encoding, "GROUPS_A_START", 1)
-    processes: list[EncodingProcess] = []
+    processes: list[PairProcess] = []
 
-    def remembered() -> EncodingProcess:
+    def remembered() -> PairProcess:
         processes.append(another())
         return processes[-1]
 
@@ -104,14 +105,14 @@ def test_models_that_a_process_cannot_load_leave_the_work_to_the_others(
     local: LocalEncoder, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(encoding, "GROUPS_A_START", 1)
-    with EncodingPool(local, lambda: EncodingProcess(tmp_path, tmp_path, device="cpu", threads=1), 2) as pool:
+    with EncodingPool(local, lambda: PairProcess(tmp_path, tmp_path, device="cpu", threads=1), 2) as pool:
         assert pool.keep(pictures(0), KEEPING).result().chunk
         for thread in pool._threads[1:]:
             thread.join(60)
         assert pool.keep(pictures(1), KEEPING).result().chunk
     assert "not a model folder" in caplog.text
     with pytest.raises(LatentError, match="not a model folder"):
-        EncodingProcess(tmp_path, tmp_path, device="cpu", threads=1).wait_ready()
+        PairProcess(tmp_path, tmp_path, device="cpu", threads=1).wait_ready()
 
 
 class Stuck:

@@ -27,7 +27,7 @@ from vsearch.config import IndexConfig
 from vsearch.db.records import EmbeddingState
 from vsearch.db.store import Store
 from vsearch.errors import InputError, LatentError, NotALibraryError
-from vsearch.indexer.embedding import Batch, EmbeddingPool, EmbeddingProcess, LocalEmbedder
+from vsearch.indexer.embedding import Batch, EmbeddingPool, LocalEmbedder, embedding_process
 from vsearch.indexer.reembed import make_plan
 from vsearch.library import Library
 from vsearch.models import read_model_id, shipped_codec, shipped_head
@@ -282,7 +282,7 @@ def stored_chunks(library: Path) -> tuple[CodedChunk, ...]:
 def test_processes_and_this_process_give_the_vectors_that_indexing_gave(real: Path) -> None:
     models = shipped_codec(), shipped_head()
     batches = [Batch(1, stored_chunks(real))] * 5
-    with EmbeddingPool(lambda: EmbeddingProcess(*models, "cpu"), 2) as pool:
+    with EmbeddingPool(lambda: embedding_process(*models, "cpu"), 2) as pool:
         theirs = [vectors for _, vectors in pool.embed(batches)]
     ours = LocalEmbedder(*models, "cpu").embed(batches[0].chunks)
     assert all(np.array_equal(vectors, ours) for vectors in theirs)
@@ -295,7 +295,7 @@ def test_processes_and_this_process_give_the_vectors_that_indexing_gave(real: Pa
 def test_a_damaged_chunk_is_told_by_the_process_which_goes_on(real: Path) -> None:
     (chunk,) = stored_chunks(real)
     broken = CodedChunk(0, chunk.n_frames, 1, chunk.codec_id, chunk.model_id, chunk.data[:-9], b"")
-    embedder = EmbeddingProcess(shipped_codec(), shipped_head(), "cpu")
+    embedder = embedding_process(shipped_codec(), shipped_head(), "cpu")
     try:
         with pytest.raises(LatentError):
             embedder.embed([broken])
@@ -306,7 +306,7 @@ def test_a_damaged_chunk_is_told_by_the_process_which_goes_on(real: Path) -> Non
 
 def test_models_that_cannot_be_loaded_are_told_by_the_process(tmp_path: Path) -> None:
     with pytest.raises(LatentError, match="not a model folder"):
-        EmbeddingProcess(tmp_path, shipped_head(), "cpu")
+        embedding_process(tmp_path, shipped_head(), "cpu")
 
 
 def test_info_tells_of_a_newer_head_until_the_library_has_it(real: Path, tmp_path: Path) -> None:

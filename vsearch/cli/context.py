@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import os
 import sys
@@ -21,9 +20,11 @@ from vsearch.cli.progress import ClosingProgress, progress_on_stderr
 from vsearch.cli.text import parse_memory
 from vsearch.errors import VsearchError
 from vsearch.text import printable
+from vsearch.threads import collect_rarely
 
 if TYPE_CHECKING:
     from vsearch.library import Library
+    from vsearch.models.base import ModelLoader
 
 HELP = """Turn an archive of videos into a small latent library: search it by example, look at it offline.
 
@@ -39,10 +40,6 @@ Exit status: 0 done (also when nothing was found), 1 failed, 2 wrong usage, 130 
 (search --fail-on-match, explain).
 
 'vsearch COMMAND --help' shows options and examples; 'vsearch demo' tries everything on videos that it makes."""
-
-# Container objects made before Python looks for garbage. PyTorch's modules alone are a quarter of a million that stay:
-# by default a tenth of the time of importing it goes into looking through them.
-COLLECT_AFTER = 50_000
 
 LIBRARY_HELP = "The library's folder. [default: $VSEARCH_LIBRARY, else the platform's data directory]"
 LibraryOption = Annotated[Path | None, typer.Option("--library", metavar="DIR", help=LIBRARY_HELP)]
@@ -100,7 +97,7 @@ def shared_options(
 
 def run(app: typer.Typer, args: list[str] | None = None) -> int:
     """Run a command line and give its exit status: 0, 1, 2 or 130. Every error becomes one line on stderr."""
-    gc.set_threshold(COLLECT_AFTER, 10, 10)
+    collect_rarely()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -153,16 +150,40 @@ class StderrHandler(logging.Handler):
 
 @contextmanager
 def open_library(
-    path: Path | None, database: str | None, *, create: bool = False, blur: bool = False, grey: bool = False
+    path: Path | None,
+    database: str | None,
+    *,
+    create: bool = False,
+    blur: bool = False,
+    grey: bool = False,
+    models: ModelLoader | None = None,
 ) -> Iterator[Library]:
-    """The library that the options name, closed when the block ends. blur, grey: how it shows pictures."""
+    """The library that the options name, closed when the block ends. blur, grey: how it shows pictures; models: what
+    loads its models.
+    """
     from vsearch.config import Look
     from vsearch.library import Library
     from vsearch.threads import numpy_in_one_thread
 
     numpy_in_one_thread()
-    with Library.open(path, create=create, database=database, look=Look(blur, grey)) as library:
+    with Library.open(path, create=create, database=database, look=Look(blur, grey), models=models) as library:
         yield library
+
+
+@contextmanager
+def models_elsewhere() -> Iterator[ModelLoader | None]:
+    """What loads models in a process of its own, begun now: it imports PyTorch, which takes longer than a search, while
+    this one does everything else. None where PyTorch is there already.
+    """
+    if "torch" in sys.modules:
+        yield None
+        return
+    from vsearch.workers.process import ModelProcess
+
+    with ModelProcess() as process:
+        from vsearch.workers.models import RemoteModels
+
+        yield RemoteModels(process)
 
 
 @contextmanager

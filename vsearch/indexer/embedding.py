@@ -11,19 +11,17 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import accumulate, pairwise
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vsearch.errors import LatentError
-from vsearch.indexer.model_process import CHUNKS, VECTORS, ModelProcess, Payload
 from vsearch.models import load_codec, load_head
-from vsearch.models.base import EmbeddingHead, LatentCodec
 from vsearch.records import CodedChunk
+from vsearch.workers.pairs import PairProcess, embed_chunks
 
 CHUNKS_AT_ONCE = 8  # unpacked side by side: docs/benchmarks.md has what more or fewer cost
 
@@ -60,42 +58,11 @@ class LocalEmbedder:
         pass
 
 
-def embed_chunks(
-    chunks: Sequence[bytes], n_frames: Sequence[int], codec: LatentCodec, head: EmbeddingHead
-) -> NDArray[np.float32]:
-    """(frames, d) float32 of chunks that hold so many frames each. Raises LatentError."""
-    unpacked = codec.unpack_many(chunks)
-    for latents, recorded in zip(unpacked, n_frames, strict=True):
-        if len(latents) != recorded:
-            raise LatentError(f"a chunk holds {len(latents)} frames where {recorded} were recorded")
-    return np.concatenate([head.embed(latents) for latents in unpacked])
-
-
-class EmbeddingProcess:
+def embedding_process(codec: Path, head: Path, device: str) -> Embedder:
     """In a child process, which ends with this one. Raises what loading the models there raises."""
-
-    def __init__(self, codec: Path, head: Path, device: str) -> None:
-        self._process = ModelProcess(codec, head, device=device)
-        self._process.wait_ready()
-
-    def embed(self, chunks: Sequence[CodedChunk]) -> NDArray[np.float32]:
-        fields = {"sizes": [len(chunk.data) for chunk in chunks], "frames": [chunk.n_frames for chunk in chunks]}
-        data = b"".join(chunk.data for chunk in chunks)
-        found, payload = self._process.ask(CHUNKS, fields, data, answer=VECTORS)
-        return np.frombuffer(payload, np.float32).reshape(found["shape"])
-
-    def close(self) -> None:
-        """End it, at once."""
-        self._process.close()
-
-
-def serve(
-    fields: dict[str, Any], data: bytes, codec: LatentCodec, head: EmbeddingHead
-) -> tuple[dict[str, Any], Payload]:
-    """The child's side of `EmbeddingProcess.embed`."""
-    chunks = [data[start:stop] for start, stop in pairwise(accumulate(fields["sizes"], initial=0))]
-    vectors = np.ascontiguousarray(embed_chunks(chunks, fields["frames"], codec, head))
-    return {"shape": list(vectors.shape)}, vectors.data.cast("B")
+    process = PairProcess(codec, head, device=device)
+    process.wait_ready()
+    return process
 
 
 class EmbeddingPool:

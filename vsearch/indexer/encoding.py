@@ -13,19 +13,16 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass
-from itertools import accumulate, pairwise
-from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vsearch.errors import VsearchError
-from vsearch.extract import Fidelity, Keeping, KeptFrames, kept_frames
-from vsearch.indexer.model_process import ENCODED, FRAMES, ModelProcess, Payload, ProcessDiedError
-from vsearch.media import wire
+from vsearch.extract import Keeping, KeptFrames, kept_frames
 from vsearch.models.base import EmbeddingHead, LatentCodec
+from vsearch.workers.process import ProcessDiedError
 
 _log = logging.getLogger(__name__)
 
@@ -62,55 +59,6 @@ class LocalEncoder:
 
     def close(self) -> None:
         pass
-
-
-class EncodingProcess:
-    """In a child process, which ends with this one."""
-
-    def __init__(self, codec: Path, head: Path, *, device: str, threads: int) -> None:
-        self._process = ModelProcess(codec, head, device=device, threads=threads)
-
-    def wait_ready(self) -> None:
-        self._process.wait_ready()
-
-    def encode(self, frames: NDArray[np.uint8], keeping: Keeping) -> KeptFrames:
-        fields = {"shape": list(frames.shape), "keeping": wire.to_json(keeping)}
-        data = np.ascontiguousarray(frames).data.cast("B")
-        return _opened(*self._process.ask(FRAMES, fields, data, answer=ENCODED))
-
-    def close(self) -> None:
-        """End it, at once."""
-        self._process.close()
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid
-
-
-def serve(
-    fields: dict[str, Any], data: bytes, codec: LatentCodec, head: EmbeddingHead
-) -> tuple[dict[str, Any], Payload]:
-    """The child's side of `EncodingProcess.encode`."""
-    frames = np.frombuffer(data, np.uint8).reshape(fields["shape"])
-    kept = kept_frames(frames, wire.from_json(Keeping, fields["keeping"]), codec, head)
-    parts = [kept.vectors.astype(np.float32).tobytes(), kept.low_information.tobytes()]
-    if kept.fidelity is not None:
-        parts += [kept.fidelity.psnr_db.tobytes(), kept.fidelity.ssim.tobytes()]
-    if kept.chunk is not None:
-        parts.append(kept.chunk)
-    answer = {"sizes": [len(part) for part in parts], "d": kept.vectors.shape[1]}
-    return answer | {"compared": kept.fidelity is not None, "pictures": kept.chunk is not None}, b"".join(parts)
-
-
-def _opened(fields: dict[str, Any], payload: bytes) -> KeptFrames:
-    """What `serve` sent."""
-    parts = iter([payload[start:stop] for start, stop in pairwise(accumulate(fields["sizes"], initial=0))])
-    vectors = np.frombuffer(next(parts), np.float32).reshape(-1, fields["d"])
-    low = np.frombuffer(next(parts), np.bool_)
-    fidelity = None
-    if fields["compared"]:
-        fidelity = Fidelity(np.frombuffer(next(parts), np.float64), np.frombuffer(next(parts), np.float64))
-    return KeptFrames(next(parts) if fields["pictures"] else None, fidelity, vectors, low)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

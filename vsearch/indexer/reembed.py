@@ -26,7 +26,7 @@ from vsearch.db.store import Store
 from vsearch.errors import InputError, InterruptedRunError, LatentError
 from vsearch.extract import BlockWriter
 from vsearch.forms import FORMAT, named
-from vsearch.indexer.embedding import CHUNKS_AT_ONCE, Batch, EmbeddingPool, EmbeddingProcess, LocalEmbedder
+from vsearch.indexer.embedding import CHUNKS_AT_ONCE, Batch, EmbeddingPool, LocalEmbedder, embedding_process
 from vsearch.models import shipped_head_for
 from vsearch.models.shelf import ModelShelf
 from vsearch.models.weights import ModelFiles
@@ -171,7 +171,7 @@ class _Run:
         n = workers or worker_count(sum(state.n_frames for state in todo))
         total_bytes = sum(state.bytes_latents for state in todo)
         self._progress.start("embedding", total_files=len(todo), total_bytes=total_bytes)
-        kind = LocalEmbedder if n == 1 else EmbeddingProcess
+        kind = LocalEmbedder if n == 1 else embedding_process
         try:
             with EmbeddingPool(lambda: kind(*models, device), n) as pool:
                 results = pool.embed(self._batches(todo))

@@ -24,7 +24,7 @@ from vsearch.db.records import PathRecord, join_path
 from vsearch.db.store import Store
 from vsearch.errors import InputError, InterruptedRunError, MediaError, UnavailableError, VsearchError
 from vsearch.extract import FrameStream, extract_stream
-from vsearch.indexer.encoding import EncodingPool, EncodingProcess, LocalEncoder
+from vsearch.indexer.encoding import EncodingPool, LocalEncoder
 from vsearch.indexer.knowledge import gather, known_below
 from vsearch.indexer.originals import find_originals
 from vsearch.indexer.plan import STILL, Knowledge, Plan, make_plan, outdated_by
@@ -36,6 +36,7 @@ from vsearch.models.base import EmbeddingHead, LatentCodec
 from vsearch.progress import Progress
 from vsearch.records import FrameBatch, IndexedVideo, Reading, display_path
 from vsearch.text import counted
+from vsearch.workers.pairs import PairProcess
 
 logger = logging.getLogger(__name__)
 
@@ -367,8 +368,8 @@ class Pipeline:
         self._encoders.__exit__(kind, error, trace)
         self._pool.shutdown(wait=True)
 
-    def _another_encoder(self) -> EncodingProcess:
-        return EncodingProcess(*self._models.folders, device=self._config.device, threads=self._config.threads)
+    def _another_encoder(self) -> PairProcess:
+        return PairProcess(*self._models.folders, device=self._config.device, threads=self._config.threads)
 
     def outcomes(self, candidates: Sequence[Candidate]) -> Iterator[Outcome]:
         """What became of each file, as it gets ready. Call `settled` with each before asking for the next."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -70,3 +71,13 @@ class EmbeddingHead(Protocol):
     def embed(self, latents: Latents) -> NDArray[np.float32]:
         """(T, d) float32, unit length."""
         ...
+
+
+class ModelLoader(Protocol):
+    """Loads models, here or elsewhere. Raises LatentError (damaged, of another kind, of an unknown family) and
+    UnavailableError (no such device).
+    """
+
+    def codec(self, folder: Path, *, device: str, threads: int | None) -> LatentCodec: ...
+
+    def head(self, folder: Path, *, device: str, threads: int | None) -> EmbeddingHead: ...

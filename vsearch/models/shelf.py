@@ -13,17 +13,29 @@ from vsearch.models import load_codec, load_head
 from vsearch.models.weights import ModelFiles, write_card
 
 if TYPE_CHECKING:
-    from vsearch.models.base import EmbeddingHead, LatentCodec
+    from vsearch.models.base import EmbeddingHead, LatentCodec, ModelLoader
 
 _log = logging.getLogger(__name__)
+
+
+class LocalModels:
+    """Loads models in this process."""
+
+    def codec(self, folder: Path, *, device: str, threads: int | None) -> LatentCodec:
+        return load_codec(folder, device=device, threads=threads)
+
+    def head(self, folder: Path, *, device: str, threads: int | None) -> EmbeddingHead:
+        return load_head(folder, device=device, threads=threads)
 
 
 class ModelShelf:
     """`<library>/models`. What was loaded once is kept. Nothing is loaded, and torch not imported, before it is asked
     for."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, loader: ModelLoader | None = None) -> None:
+        """loader: what loads models (None: this process does)."""
         self.folder = folder
+        self._loader = loader or LocalModels()
         self._codecs: dict[tuple[str, str, int | None], LatentCodec] = {}
         self._heads: dict[tuple[str, str, int | None], EmbeddingHead] = {}
 
@@ -81,12 +93,12 @@ class ModelShelf:
         """The codec, loaded. Raises LatentError, UnavailableError (no such device)."""
         key = (model_id, device, threads)
         if key not in self._codecs:
-            self._codecs[key] = load_codec(self.files(model_id).folder, device=device, threads=threads)
+            self._codecs[key] = self._loader.codec(self.files(model_id).folder, device=device, threads=threads)
         return self._codecs[key]
 
     def head(self, model_id: str, *, device: str = "cpu", threads: int | None = None) -> EmbeddingHead:
         """The embedding head, loaded. Raises LatentError, UnavailableError (no such device)."""
         key = (model_id, device, threads)
         if key not in self._heads:
-            self._heads[key] = load_head(self.files(model_id).folder, device=device, threads=threads)
+            self._heads[key] = self._loader.head(self.files(model_id).folder, device=device, threads=threads)
         return self._heads[key]

@@ -4,7 +4,7 @@ are."""
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -59,9 +59,15 @@ class Question:
 
 
 def ask_file(
-    path: bytes, read: ReadConfig, *, codec: LatentCodec, head: EmbeddingHead, decoder: DecodeProcess
+    path: bytes,
+    read: ReadConfig,
+    *,
+    models: Callable[[], tuple[LatentCodec, EmbeddingHead]],
+    decoder: DecodeProcess,
 ) -> Question:
-    """The frames of a video or picture file. Raises InputError (missing, a folder), MediaError (unreadable)."""
+    """The frames of a video or picture file. models: see `extract.embed_file`. Raises InputError (missing, a folder),
+    MediaError (unreadable).
+    """
     place = Path(os.fsdecode(path))
     if not place.exists():
         raise InputError(f"{display_path(path)}: no such file")
@@ -76,7 +82,7 @@ def ask_file(
 
     fps = max(read.fps, _density(path, read, decoder))
     denser = replace(read, fps=fps, batch_frames=PLAIN_FRAMES)
-    embedded = embed_file(path, denser, codec=codec, head=head, decoder=decoder, watch=keep)
+    embedded = embed_file(path, denser, models=models, decoder=decoder, watch=keep)
     aspect = framing(embedded.reading.info, read.preview_pixels, read.region).display_aspect
     pictures = Pictures(np.stack(seen.frames), np.array(seen.rows, np.int64), float(aspect))
     return Question(_frames(embedded, read), embedded.reading, tuple(latents), pictures)

@@ -23,6 +23,7 @@ from vsearch.cli.context import (
     LibraryOption,
     VerboseOption,
     configure_logging,
+    models_elsewhere,
     open_library,
 )
 from vsearch.cli.limits import parse_days, parse_limits, parse_lines, parse_size
@@ -248,7 +249,7 @@ def search(
         index_memory_bytes=index_memory,
     )
     failed = found = False
-    with open_library(library, database, blur=blur, grey=grey) as opened:
+    with models_elsewhere() as models, open_library(library, database, blur=blur, grey=grey, models=models) as opened:
         for result in opened.search(asked, request, report=report, export=export):
             failed |= result.error is not None
             found |= bool(result.hits)

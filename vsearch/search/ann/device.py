@@ -1,14 +1,16 @@
-"""Whether an index lives on a GPU. PyTorch answers, and is imported to be asked."""
+"""Whether an index lives on a GPU. PyTorch answers, and is imported to be asked where there may be one."""
 
 from __future__ import annotations
 
+from vsearch import osys
 from vsearch.models.weights import torch_device
 
 
 def uses_gpu(device: str) -> bool:
     """Whether the exact index for `device` (auto, cpu, cuda) lives on a GPU. UnavailableError: it should, but can't.
 
-    `cpu` is answered without PyTorch. Who asks for anything else has imported it to embed the query, or is about to
-    build an index of hundreds of thousands of frames, beside which its second does not count.
+    `cpu`, and `auto` where there is no driver for a GPU, are answered without PyTorch.
     """
+    if device == "auto" and not osys.has_cuda_driver():
+        return False
     return device != "cpu" and torch_device(device).type == "cuda"
