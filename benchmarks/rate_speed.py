@@ -25,6 +25,7 @@ from benchmarks.stills import AVIF, StillCoder
 from vsearch.metrics import compare_frames
 from vsearch.models import load_codec
 from vsearch.threads import numpy_in_one_thread
+from vsearch.workers.models import families, learn
 
 CHUNKS, ENCODED_CHUNKS = 32, 8  # unpacking goes side by side: many of them; encoding one after the other: fewer
 WANTED = {"encode and pack": 150.0, "with quality check": 75.0, "decode to pixels": 200.0, "unpack": 600.0}
@@ -143,8 +144,9 @@ class _Material:
 _alone: list[Setting] = []  # of a process that codes: what it codes with
 
 
-def _begin(codec: Path, effort: str) -> None:
-    """Runs in a process before its first work."""
+def _begin(codec: Path, effort: str, known: dict[str, dict[str, str]]) -> None:
+    """Runs in a process before its first work. known: families of models that this one knows."""
+    learn(known)
     numpy_in_one_thread()
     _alone.append(Setting(load_codec(codec, threads=1), effort))
 
@@ -182,11 +184,12 @@ def measure_speed(
     """
     say("measuring speed")
     setting = Setting(load_codec(codec, threads=1), effort)
+    begun = codec, effort, families()
     distinct = real_chunks(files, n_chunks)
     material = _Material.of(setting, list(islice(cycle(distinct), n_chunks)), threads)
     with (
         ThreadPoolExecutor(threads) as pool,
-        ProcessPoolExecutor(threads, get_context("spawn"), initializer=_begin, initargs=(codec, effort)) as processes,
+        ProcessPoolExecutor(threads, get_context("spawn"), initializer=_begin, initargs=begun) as processes,
     ):
         stills = material.stills(pool)
         steps = material.steps(stills, pool, processes)

@@ -344,6 +344,26 @@ class Segment:
         first_s = self.start_s if self.rate > 0 else self.end_s
         return np.asarray(self.query_start_s + (video_times_s - first_s) / self.rate)
 
+    def at_rate(self, rate: float, duration_s: float) -> Segment:
+        """The segment if the video passes at another rate about its middle, as far as the video, of this duration, has
+        it.
+        """
+        middle_s, half_s = (self.start_s + self.end_s) / 2, (self.query_end_s - self.query_start_s) / 2
+        wide_s = half_s * abs(rate)
+        wide = replace(self, rate=rate, start_s=middle_s - wide_s, end_s=middle_s + wide_s)
+        start_s, end_s = max(wide.start_s, 0.0), min(wide.end_s, duration_s)
+        first_s, last_s = np.sort(wide.query_times(np.array([start_s, end_s]))).tolist()
+        share = (last_s - first_s) / (2 * half_s) if half_s > 0 else 1.0
+        return replace(
+            wide,
+            start_s=start_s,
+            end_s=end_s,
+            query_start_s=first_s,
+            query_end_s=last_s,
+            query_coverage=self.query_coverage * share,
+            video_coverage=self.video_coverage * (end_s - start_s) / max(self.end_s - self.start_s, 1e-9),
+        )
+
     def shifted(self, by_s: float, duration_s: float) -> Segment:
         """The segment if the query shows everything so much later than it says, as far as the video, of this duration,
         has it.

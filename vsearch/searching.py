@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from vsearch.search.calibration import Calibration, Judge
     from vsearch.search.engine import SearchSettings
     from vsearch.search.explaining import Comparison
-    from vsearch.search.gallery import Gallery
+    from vsearch.search.gallery import Gallery, Track
     from vsearch.search.looking import Looker, Shown
     from vsearch.search.queries.base import QueryFrames
     from vsearch.search.queries.stored import StoredName
@@ -53,6 +53,7 @@ FIRST_LOOKS = 4  # the same before it is seen otherwise
 LOOKS_AT_ALL = 64  # where all above a score are asked for
 WORTH_A_LOOK = 0.03  # the probability from which on pictures may change the answer
 WORTH_ANOTHER = 0.1  # the same once one match is beyond doubt
+LIKELY = 0.5  # the probability from which on a match is looked at while others are sought
 SURELY_ABOVE = 0.1  # by so much above the floor of a head that was not calibrated nothing is doubtful
 NEVER_RIGHT_BELOW = 0.3  # a similarity that no calibration makes probable
 
@@ -306,7 +307,8 @@ class SearchSession:
             return best if looker is None else self._looked(best, looker, most=most)
 
         def seen(frames: QueryFrames) -> list[Match]:
-            return self._seen(frames, per_video=per_video, allowed=self._allowed, candidates=candidates)
+            expect = None if looker is None else partial(self._look_ahead, looker)
+            return self._seen(frames, per_video=per_video, allowed=self._allowed, candidates=candidates, watch=expect)
 
         matches = looked(seen(question.frames), most=FIRST_LOOKS if self._request.views else LOOKS)
         if self._request.views and not self._is_plain(matches):
@@ -314,6 +316,11 @@ class SearchSession:
                 matches += seen(frames)
             matches = looked(matches)
         return self._best(matches, k=k, per_video=per_video)
+
+    @staticmethod
+    def _look_ahead(looker: Looker, track: Track, match: Match) -> None:
+        if match.segment.score >= LIKELY:
+            looker.look_ahead(track, match.segment)
 
     def _best(self, matches: Sequence[Match], *, k: int | None, per_video: int | None) -> list[Match]:
         """Those that reach what hits have at least, best first."""
@@ -377,6 +384,7 @@ class SearchSession:
         per_video: int | None,
         allowed: NDArray[np.int64] | None,
         candidates: int | None,
+        watch: Callable[[Track, Match], None] | None = None,
     ) -> list[Match]:
         """All matches of one view of a query, of the videos that are looked at, as vectors have them."""
         from vsearch.search.engine import find
@@ -391,6 +399,7 @@ class SearchSession:
             allowed=allowed,
             judge=self._judge,
             settings=replace(self._settings, candidates=candidates),
+            watch=watch,
         )
 
     def compare(self, question: Question, video_id: int) -> Comparison:

@@ -245,3 +245,20 @@ def test_a_module_in_the_current_folder_is_not_imported(
     monkeypatch.chdir(tmp_path)
     with DecodeProcess(ReadConfig()) as process:
         assert len(list(process.read(video))) == 1
+
+
+def test_a_stream_that_is_abandoned_at_exit_ends_quietly(video: bytes) -> None:
+    script = (
+        "import sys\n"
+        "from vsearch.config import ReadConfig\n"
+        "from vsearch.media.isolated import DecodeProcess\n"
+        "def batches():\n"
+        "    config = ReadConfig(fps=25, batch_frames=1)\n"
+        "    with DecodeProcess(config) as decoder, decoder.read(sys.argv[1].encode(), config) as stream:\n"
+        "        yield from stream\n"
+        "kept = batches()\n"
+        "next(kept)\n"
+    )
+    command = [sys.executable, "-c", script, os.fsdecode(video)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")

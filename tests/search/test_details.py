@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from tests.videos import texture
-from vsearch.search.details import Details, Likeness, Lineup, Motion, details_of, likeness, luma_of, motion
+from vsearch.search.details import Details, Likeness, Lineup, Motion, details_of, likeness, luma_of, motions
+from vsearch.search.looking import Seen
 
 SIZE = (144, 256)
 
@@ -95,6 +96,11 @@ def walkers(places: list[int]) -> np.ndarray:
     for frame, left in zip(frames, places, strict=True):
         frame[50:120, left : left + 24] = 250
     return frames
+
+
+def motion(asked: np.ndarray, found: np.ndarray, alike: Likeness, lineups: list[Lineup]) -> Motion:
+    """That of the lineup that agrees best."""
+    return Seen.of(alike, motions(asked, found, alike, lineups)).motion
 
 
 def watched(asked: np.ndarray, found: np.ndarray) -> Motion:

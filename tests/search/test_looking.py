@@ -138,8 +138,11 @@ def test_pairs_ascend_are_few_and_lie_in_the_segment(
         assert len(np.unique(lineup.rows)) == len(lineup.rows) == len(np.unique(lineup.columns))
         assert abs(lineup.shift_s) <= SHIFTED_S
         assert inside[lineup.rows].all() or not inside.any()
-        if lineup.shift_s and len(lineup.rows):
-            meant = segment.query_times(there.times_s[columns[lineup.columns]]) + lineup.shift_s
+        if (lineup.shift_s or lineup.rate != rate) and len(lineup.rows):
+            middle = 5.0 + length_s / 2
+            as_expected = segment.query_times(there.times_s[columns[lineup.columns]])
+            meant = middle + (as_expected - middle) * rate / lineup.rate + lineup.shift_s
+            assert 0.5 <= abs(lineup.rate) <= 2.0
             assert (np.abs(asked[lineup.rows] - meant) <= SHIFTED_S / 2 + 1e-9).all()
 
 
@@ -159,6 +162,49 @@ def test_a_segment_is_put_where_what_moves_agrees(off_s: float) -> None:
     found = looker(walk(10, 6), walk(0, 30)).at(track(), there)
     assert (found.start_s, found.end_s) == (10.0, 15.0)
     assert (found.query_start_s, found.query_end_s) == (0.0, 5.0)
+
+
+def swings(moments: np.ndarray) -> np.ndarray:
+    """The same room, in which a block swings."""
+    (room,) = scene_frames(4, 1)
+    frames = np.stack([room] * len(moments))
+    for frame, moment in zip(frames, moments.tolist(), strict=True):
+        left = round(30 + 50 * (1 + np.sin(0.8 * moment)))
+        frame[:, 30:100, left : left + 24] = 250
+    return frames
+
+
+@pytest.mark.parametrize("rate", [0.6, 1.0, 1.5])
+@pytest.mark.parametrize("said", [0.6, 1.0, 1.5])
+def test_a_segment_passes_at_the_rate_at_which_what_moves_agrees(rate: float, said: float) -> None:
+    times = np.arange(0.0, 6.0, 0.25)
+    asked = swings(15.0 + rate * (times - 3.0))
+    stored = partial(np.take, swings(np.arange(30.0)), axis=0)
+    there = replace(SEGMENT, query_end_s=6.0, start_s=15.0 - 3 * said, end_s=15.0 + 3 * said, rate=said)
+    found = Looker(Shown(times, lambda rows: asked[rows]), lambda _: stored, LOOKS).at(track(), there)
+    assert found.rate == pytest.approx(rate, rel=0.2)
+    assert (found.start_s, found.end_s) == pytest.approx((15.0 - 3 * rate, 15.0 + 3 * rate), abs=0.5)
+
+
+@given(
+    rate=st.sampled_from([-1.5, -1.0, 0.5, 1.0, 2.0]),
+    other=st.floats(0.5, 2),
+    start_s=st.floats(0, 20),
+    length_s=st.floats(0.5, 20),
+)
+def test_a_segment_at_another_rate_has_the_same_middle_and_stays_in_the_video(
+    rate: float, other: float, start_s: float, length_s: float
+) -> None:
+    end_s = start_s + length_s
+    segment = replace(SEGMENT, query_start_s=2.0, query_end_s=2.0 + length_s / abs(rate), rate=rate)
+    segment = replace(segment, start_s=start_s, end_s=end_s)
+    paced = segment.at_rate(other * np.sign(rate), 40.0)
+    middle = np.array([(segment.query_start_s + segment.query_end_s) / 2])
+    assert np.allclose(paced.video_times(middle), segment.video_times(middle))
+    assert 0 <= paced.start_s <= paced.end_s <= 40.0
+    assert segment.query_start_s - 1e-9 <= paced.query_start_s <= paced.query_end_s <= segment.query_end_s + 1e-9
+    assert np.allclose(paced.end_s - paced.start_s, abs(paced.rate) * (paced.query_end_s - paced.query_start_s))
+    assert 0 <= paced.query_coverage <= 1.0 + 1e-9
 
 
 @given(

@@ -607,7 +607,11 @@ class Store:
     def clip_at(self, video_id: int, start_pts: int, end_pts: int) -> ClipRecord | None:
         """The clip with the largest overlap with [start_pts, end_pts); of a point (equal ends) the one around it."""
         end = max(end_pts, start_pts + 1)
-        touching = [one for one in self.clips(video_id) if one.clip.start_pts < end and one.clip.end_pts > start_pts]
+        query = select(ClipRow.__table__).where(ClipRow.video_id == video_id)
+        query = query.where(ClipRow.start_pts < end, ClipRow.end_pts > start_pts)
+        with self._database.read() as connection:
+            found = connection.execute(query.order_by(ClipRow.start_pts, ClipRow.id))
+            touching = [rows.clip_of(row) for row in found]
         overlap = {one.id: min(one.clip.end_pts, end) - max(one.clip.start_pts, start_pts) for one in touching}
         return max(touching, key=lambda one: overlap[one.id], default=None)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import queue
@@ -65,6 +66,7 @@ class _Child:
         self._started = False
         self._ended = threading.Event()
         threading.Thread(target=self._receive, args=(self._replies,), daemon=True).start()
+        atexit.register(self.end, 0.0)  # while the thread can still let go of the pipe, which Python insists on
 
     def _receive(self, pipe: BinaryIO) -> None:
         """Runs in a thread: messages into the queue, then None."""
@@ -96,7 +98,10 @@ class _Child:
 
     def send(self, kind: bytes, fields: dict[str, Any]) -> None:
         """Raises OSError when the child is gone."""
-        wire.send(self._requests, kind, fields)
+        try:
+            wire.send(self._requests, kind, fields)
+        except ValueError as error:  # the pipe was closed here
+            raise BrokenPipeError from error
 
     @property
     def pid(self) -> int:
@@ -130,6 +135,7 @@ class _Child:
 
     def end(self, grace_s: float) -> None:
         """Close its input, which ends it; kill it after `grace_s`."""
+        atexit.unregister(self.end)
         self._ended.set()
         with contextlib.suppress(OSError):  # it may be dead already
             self._requests.close()

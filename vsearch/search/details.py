@@ -32,7 +32,6 @@ CELL = 4.0  # pixels: matches in one cell count once
 FEWEST = 4  # matches with which a map says anything
 COARSE = (64, 36)  # columns and rows at which changes are compared
 SHOWN = 0.95 * 255  # of a white picture, where both pictures show the same
-SHIFT_COST = 0.06  # of agreement, for each second by which a lineup is not the expected one
 LEAST_SHOWN = 30  # cells that both pictures must show
 
 Luma = NDArray[np.uint8]
@@ -74,23 +73,25 @@ class Likeness:
 class Motion:
     """What changes from frame to frame where both sides are seen. agreement: the correlation of both sides' changes, -1
     to 1, times 1 - 1/n for n pairs, since few agree by chance; change: of the video's picture, root mean square, in
-    grey levels. Both 0 where nothing is known. shift_s: of the lineup that agrees best.
+    grey levels. Both 0 where nothing is known. shift_s, rate: of the lineup.
     """
 
     agreement: float = 0.0
     change: float = 0.0
     shift_s: float = 0.0
+    rate: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Lineup:
     """Pictures that may show the same moments: rows (n,) of a query's, columns (n,) of a video's. shift_s: by how much
-    later the query's are than was expected.
+    later the query's are than was expected; rate: at which the video passes, its seconds a query second.
     """
 
     shift_s: float
     rows: NDArray[np.intp]
     columns: NDArray[np.intp]
+    rate: float = 1.0
 
 
 @cache
@@ -163,15 +164,15 @@ def _means_anything(affine: NDArray[np.float64]) -> bool:
     return bool(small >= SMALLEST and large <= LARGEST and large <= MOST_SHEARED * small)
 
 
-def motion(asked: Luma, found: Luma, alike: Likeness, lineups: Sequence[Lineup]) -> Motion:
+def motions(asked: Luma, found: Luma, alike: Likeness, lineups: Sequence[Lineup]) -> list[Motion]:
     """How pictures of a query (m, H, W) uint8 and of a video (k, H, W) change where the map says that they show the
-    same, in the lineup of them (the expected one first) that agrees best: other moments of one place agree in none.
+    same, in each lineup of them (the expected one first) that says anything: other moments of one place agree in none.
     """
     affine = alike.map
     fewest = 2 if len(lineups[0].rows) > 1 else 3  # where the expected one says nothing, others must say more
     lineups = [lineup for lineup in lineups if len(lineup.rows) >= fewest]
     if affine is None or alike.alike < FEWEST or not lineups:
-        return Motion()
+        return []
     height, width = asked.shape[1:]
     how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
 
@@ -180,11 +181,10 @@ def motion(asked: Luma, found: Luma, alike: Likeness, lineups: Sequence[Lineup])
 
     shown = seen(np.full(found.shape[1:], 255, np.uint8)) > SHOWN
     if shown.sum() < LEAST_SHOWN:
-        return Motion()
+        return []
     here = np.stack([_coarse(picture[:, ::-1] if alike.mirrored else picture)[shown] for picture in asked])
     there = np.stack([seen(picture)[shown] for picture in found])
-    motions = [_agreement(lineup, here[lineup.rows], there[lineup.columns]) for lineup in lineups]
-    return max(motions, key=lambda one: one.agreement - SHIFT_COST * abs(one.shift_s))
+    return [_agreement(lineup, here[lineup.rows], there[lineup.columns]) for lineup in lineups]
 
 
 def _agreement(lineup: Lineup, here: Floats, there: Floats) -> Motion:
@@ -192,7 +192,7 @@ def _agreement(lineup: Lineup, here: Floats, there: Floats) -> Motion:
     asked, found = _changes(here), _changes(there)
     lengths = float(np.linalg.norm(asked)) * float(np.linalg.norm(found))
     agreement = float((asked * found).sum()) / max(lengths, 1e-6) * (1 - 1 / len(here))
-    return Motion(agreement, float(np.sqrt(np.square(found).mean())), lineup.shift_s)
+    return Motion(agreement, float(np.sqrt(np.square(found).mean())), lineup.shift_s, lineup.rate)
 
 
 def _coarse(picture: NDArray[np.generic]) -> Floats:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -70,12 +70,14 @@ def find(
     allowed: NDArray[np.int64] | None = None,
     judge: Judge | None = None,
     settings: SearchSettings | None = None,
+    watch: Callable[[Track, Match], None] | None = None,
 ) -> list[Match]:
     """The best `k` aligned segments for a query, best first; fewer, or none, when nothing else is similar enough.
 
     index: over the frames of `gallery`. per_video: segments of one video, disjoint in it. k, per_video: None for all
     that are similar enough. allowed: (n,) int64 frame ids, ascending, only these may be found. judge: gives segments
-    probabilities for scores. Raises AnnError when the query has other dimensions, and what the gallery raises.
+    probabilities for scores. watch: is shown each match as it is found; those of the videos with the strongest
+    neighbours come first. Raises AnnError when the query has other dimensions, and what the gallery raises.
     """
     settings = settings or SearchSettings()
     query = query.informative()
@@ -91,12 +93,14 @@ def find(
         videos = _candidate_videos(query, within, candidates)
     matches: list[Match] = []
     probable = judge.of(query) if judge is not None else uncalibrated
-    for track in gallery.tracks(videos):
+    for track in _in_order(gallery, videos) if settings.candidates is not None else gallery.tracks(videos):
         if allowed is not None:
             track = _only(track, allowed)
         if len(track.vectors):
-            segments = _segments(query, track, per_video, min_similarity, settings.align)
-            matches.extend(Match(track.video_id, probable(track, segment), query.view) for segment in segments)
+            for segment in _segments(query, track, per_video, min_similarity, settings.align):
+                matches.append(Match(track.video_id, probable(track, segment), query.view))
+                if watch is not None:
+                    watch(track, matches[-1])
     return rank(matches, k=k, min_similarity=min_similarity, per_video=per_video)
 
 
@@ -168,13 +172,19 @@ def _discounted(query: QueryFrames, known: _Neighbours, recurrence: Recurrence |
 
 
 def _candidate_videos(query: QueryFrames, known: _Neighbours, count: int) -> list[int]:
-    """Ids of the videos with the strongest neighbours, ascending; more neighbours are asked for while they are few."""
+    """Ids of the videos with the strongest neighbours, best first; more neighbours are asked for while they are few."""
     for scores, ids in known.nearest():
         videos, evidence = _evidence(scores, ids, query.weights)
         if len(videos) >= count:
             break
     best = np.argsort(-evidence, kind="stable")[:count]
-    return sorted(videos[best].tolist())
+    return [int(video) for video in videos[best]]
+
+
+def _in_order(gallery: Gallery, videos: Sequence[int]) -> Iterator[Track]:
+    """The tracks of a few videos, in this order."""
+    tracks = {track.video_id: track for track in gallery.tracks(sorted(videos))}
+    return (tracks[video_id] for video_id in videos if video_id in tracks)
 
 
 def _videos_reaching(

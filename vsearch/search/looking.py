@@ -8,8 +8,8 @@ vectors at every moment, what moves in it is never twice in the same places.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from vsearch.errors import LatentError
 from vsearch.records import CHUNK_FRAMES, Segment
 from vsearch.search.calibration import Looks
-from vsearch.search.details import Details, Likeness, Lineup, Luma, Motion, details_of, likeness, luma_of, motion
+from vsearch.search.details import Details, Likeness, Lineup, Luma, Motion, details_of, likeness, luma_of, motions
 from vsearch.search.gallery import Track
 from vsearch.search.structure import nearest
 
@@ -27,6 +27,13 @@ _log = logging.getLogger(__name__)
 DETAILED = 3  # pairs of frames of a segment whose details are compared
 WATCHED = 8  # frames of a video whose changes are
 SHIFTED_S = 3.0  # of the query, by which a segment may have been put wrongly
+SHIFT_COST = 0.06  # of agreement, for each second by which a lineup is not the expected one
+RATES = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.4, 1.5, 1.7, 2.0)  # that are tried where changes are compared
+LEAST_PACE = 0.05  # (log2) by which a rate differs from the expected one
+PACED_SHIFTED_S = 1.0  # of the query, by which its middle may have been put wrongly where the rate was wrong
+LEAST_PACED = 4  # pairs of pictures by which a rate is told
+RATE_COST = 0.03  # of agreement, for a rate that is not that of the original
+RATE_GAIN = 0.1  # of agreement, that another rate has to win
 SURELY = 0.3  # the agreement from which on a segment is put where it is reached
 LEAST_STEP_S = 0.2  # between the shifts that are tried
 WORKERS = 2  # pictures whose details are sought at once
@@ -64,10 +71,28 @@ class Seen:
 
     alike: Likeness
     motion: Motion
+    paced: Motion
+
+    @staticmethod
+    def of(alike: Likeness, motions: Sequence[Motion], rate: float = 1.0) -> Seen:
+        """motions: of all lineups. Those at the expected rate tell how probable a segment is, as that was measured."""
+        expected = [one for one in motions if one.rate == rate] or [Motion(rate=rate)]
+        best = max(expected, key=_placing)
+        return Seen(alike, best, max(motions, key=_placing, default=best))
 
     def placed(self, segment: Segment, track: Track) -> Segment:
-        """The segment where what moves agrees."""
-        return segment.shifted(self.motion.shift_s, track.duration_s) if self.motion.agreement >= SURELY else segment
+        """The segment where what moves agrees, and at the rate at which it does."""
+        if max(self.motion.agreement, self.paced.agreement) < SURELY:
+            return segment
+        if _placing(self.paced) < _placing(self.motion) + RATE_GAIN:
+            return segment.shifted(self.motion.shift_s, track.duration_s)
+        paced = segment.at_rate(self.paced.rate, track.duration_s)
+        return paced.shifted(self.paced.shift_s, track.duration_s)
+
+
+def _placing(motion: Motion) -> float:
+    """How well a lineup agrees, less what it costs not to be as expected, or not at the speed of the original."""
+    return motion.agreement - SHIFT_COST * abs(motion.shift_s) - RATE_COST * (abs(motion.rate) != 1.0)
 
 
 class Looker:
@@ -77,6 +102,16 @@ class Looker:
         self._shown, self._stored, self._looks = shown, stored, looks
         self._luma: dict[int, Luma] = {}  # of the query's pictures
         self._details: dict[int, Details] = {}
+        self._ahead: tuple[int, Segment, Future[Seen | None]] | None = None
+
+    def look_ahead(self, track: Track, segment: Segment) -> None:
+        """Begin to look at a segment that is likely to be asked about, while something else is done; at the first one
+        only.
+        """
+        if self._ahead is None:
+            pool = ThreadPoolExecutor(1)
+            self._ahead = track.video_id, segment, pool.submit(self._look, track, segment)
+            pool.shutdown(wait=False)
 
     def at(self, track: Track, segment: Segment) -> Segment:
         """The segment with the probability that its pictures give it, where they agree best; as it is where there are
@@ -89,6 +124,14 @@ class Looker:
 
     def seen(self, track: Track, segment: Segment) -> Seen | None:
         """What the pictures of a segment have in common; None where there are none, or none that can be read."""
+        if self._ahead is not None:
+            video_id, looked_at, seen = self._ahead
+            seen.exception()  # until it is done: one at a time
+            if (video_id, looked_at) == (track.video_id, segment):
+                return seen.result()
+        return self._look(track, segment)
+
+    def _look(self, track: Track, segment: Segment) -> Seen | None:
         columns, lineups = side_by_side(self._shown.times_s, track, segment)
         rows = np.unique(np.concatenate([lineup.rows for lineup in lineups]))
         try:
@@ -105,7 +148,7 @@ class Looker:
         details = self._details_of(expected.rows[some]), _all_details(there[expected.columns[some]])
         alike = likeness(*details, width=here.shape[2])
         within = [replace(lineup, rows=np.searchsorted(rows, lineup.rows)) for lineup in lineups]
-        return Seen(alike, motion(here, there, alike, within))
+        return Seen.of(alike, motions(here, there, alike, within), segment.rate)
 
     def _learn(self, rows: NDArray[np.int64]) -> bool:
         """Whether the query has these pictures; they are kept. May raise LatentError."""
@@ -146,10 +189,35 @@ def side_by_side(
     if most and len(expected) < WATCHED:
         near = _around(expected, times, asked_s, track.numbers // CHUNK_FRAMES)
         columns = np.union1d(expected, _spread(near, WATCHED - len(expected)))
-    lineups = [_lineup(0.0, times, asked_s[columns], np.where(np.isin(columns, expected), np.inf, step_s / 2))]
+    within_s = np.where(np.isin(columns, expected), np.inf, step_s / 2)
+    lineups = [_lineup(0.0, segment.rate, times, asked_s[columns], within_s)]
+    near_s = np.full(len(columns), step_s / 2)
     for shift in sorted(range(-most, most + 1), key=abs)[1:]:
-        lineups.append(_lineup(shift * step_s, times, asked_s[columns], np.full(len(columns), step_s / 2)))
+        lineups.append(_lineup(shift * step_s, segment.rate, times, asked_s[columns], near_s))
+    lineups += _paced(segment, times, track.times_s[columns], step_s)
     return columns.astype(np.int64), [replace(one, rows=inside[one.rows]) for one in lineups]
+
+
+def _paced(
+    segment: Segment, times_s: NDArray[np.float64], video_s: NDArray[np.float64], step_s: float
+) -> Iterator[Lineup]:
+    """What would be beside pictures at these times of a video if it passed at other rates, about the middle of the
+    segment, and up to `PACED_SHIFTED_S` earlier or later. Only where there are enough pictures to tell.
+    """
+    if len(times_s) < LEAST_PACED or len(video_s) < LEAST_PACED:
+        return
+    middle = np.array([segment.query_start_s + segment.query_end_s]) / 2
+    from_middle = video_s - segment.video_times(middle)
+    most = int(PACED_SHIFTED_S / step_s)
+    for rate in RATES:
+        if abs(np.log2(rate / abs(segment.rate))) < LEAST_PACE:
+            continue
+        signed = rate * float(np.sign(segment.rate))
+        asked_s = middle + from_middle / signed
+        for shift in range(-most, most + 1):
+            lineup = _lineup(shift * step_s, signed, times_s, asked_s, np.full(len(video_s), step_s / 2))
+            if len(lineup.rows) >= LEAST_PACED:
+                yield lineup
 
 
 def _spread(columns: NDArray[np.intp], most: int) -> NDArray[np.intp]:
@@ -172,7 +240,11 @@ def _around(
 
 
 def _lineup(
-    shift_s: float, times_s: NDArray[np.float64], asked_s: NDArray[np.float64], within_s: NDArray[np.float64]
+    shift_s: float,
+    rate: float,
+    times_s: NDArray[np.float64],
+    asked_s: NDArray[np.float64],
+    within_s: NDArray[np.float64],
 ) -> Lineup:
     """The pictures at these times (m,) that are nearest to what is asked for (n,), so much later, as far as they are
     within so much (n,) of it: at most one beside each.
@@ -183,4 +255,4 @@ def _lineup(
     near = np.flatnonzero(apart_s <= within_s + 1e-6)
     order = near[np.lexsort((apart_s[near], rows[near]))]
     first = np.diff(rows[order], prepend=-1) > 0
-    return Lineup(shift_s, rows[order][first], order[first])
+    return Lineup(shift_s, rows[order][first], order[first], rate)
