@@ -113,6 +113,7 @@ def test_every_package_of_the_program_is_in_the_wheel() -> None:
 
 
 def test_only_the_borders_swallow_every_exception() -> None:
-    allowed = {ROOT / "vsearch" / "cli" / "context.py", ROOT / "vsearch" / "indexer" / "run.py"}
+    borders = ("cli/context.py", "indexer/run.py", "indexer/encoding.py")  # the last hands it to who asked
+    allowed = {ROOT / "vsearch" / border for border in borders}
     excused = {path for path in (ROOT / "vsearch").rglob("*.py") if "noqa: BLE001" in path.read_text("utf-8")}
     assert excused <= allowed
