@@ -452,7 +452,7 @@ def test_linear_maps_are_the_same_integers_in_any_order_of_summation() -> None:
             assert np.array_equal(np.concatenate(everywhere), blocks)
     bits = maps._shifts + 3
     sums = blocks.astype(np.int64) @ maps.analysis.astype(np.int64)
-    assert np.array_equal(maps.predict(blocks.astype(np.float32), None), (sums + (1 << (bits - 4))) >> (bits - 3))
+    assert np.array_equal(maps.predict(blocks.astype(np.float32)), (sums + (1 << (bits - 4))) >> (bits - 3))
     permuted = np.zeros(sums.shape, np.float32)
     for i in rng.permutation(384):
         permuted += blocks[:, i : i + 1].astype(np.float32) * maps.analysis[i]

@@ -71,8 +71,8 @@ class Knowledge:
     def predict(self, guesses: Sequence[Guess], frames: Sequence[int]) -> list[Prediction]:
         return predict(guesses, frames, self.latents, self.proxies, self._maps)
 
-    def predict_all(self, entries: Sequence[Entry], size: tuple[int, int], *, channels: int) -> NDArray[np.int32]:
-        """What each entry says of every block, (entries, h, w, channels), for who wants to choose among them."""
+    def predict_all(self, entries: Sequence[Entry], size: tuple[int, int], *, channels: int) -> NDArray[np.float32]:
+        """About what each entry says of every block, (entries, h, w, channels), for who chooses among them."""
         return predict_all(entries, size, self.latents, self.proxies, self._maps, channels)
 
 

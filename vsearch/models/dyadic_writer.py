@@ -42,7 +42,6 @@ from vsearch.models.exact import Choice, StepPlan
 from vsearch.models.layers import N_SCALES
 from vsearch.models.motion import (
     LATENT_LIMIT,
-    PREDICTION_STEPS,
     Entry,
     Guess,
     Prediction,
@@ -240,7 +239,7 @@ class ChunkWriter:
         wanted = self._wanted[turn.frame]
         limit = HOLD_BITS if self._free else 0.0
         predicted = self._known.predict_all(entries, (h, w), channels=JUDGED)
-        differences = wanted[None, ..., :JUDGED] - predicted * np.float32(1 / PREDICTION_STEPS)
+        differences = wanted[None, ..., :JUDGED] - predicted
         costs = np.concatenate([_leftover(wanted[None, ..., :JUDGED]), _leftover(differences)])
         holding = [np.where(self._changed(turn.frame, known) <= limit, -1.0, np.inf) for known in turn.known]
         entries = *entries, *(Entry(Source(known), held=True) for known in turn.known)

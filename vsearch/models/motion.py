@@ -21,6 +21,7 @@ import torch
 from numpy.typing import NDArray
 
 from vsearch.errors import LatentError
+from vsearch.models.weights import has_bfloat16
 
 BLOCK = 16
 LUMA, CHROMA = BLOCK * BLOCK, 2 * (BLOCK // 2) ** 2
@@ -87,6 +88,7 @@ class Maps:
         self.synthesis = np.rint(synthesis.astype(np.float64) * 2.0**PROXY_BITS).astype(np.float32)
         self.analysis = np.zeros(analysis.shape, np.float32)
         self._shifts = np.zeros(analysis.shape[1], np.int32)
+        self._rough: dict[int, torch.Tensor] = {}
         todo = np.ones(analysis.shape[1], bool)
         for bits in range(PREDICTION_BITS, PREDICTION_STEPS_BITS, -1):
             rounded = np.rint(analysis.astype(np.float64) * 2.0**bits)
@@ -117,11 +119,22 @@ class Maps:
             plane[:] = np.pad(picture, ((0, 0), (margin, margin), (margin, margin)), mode="edge")
         return out
 
-    def predict(self, blocks: Proxy, channels: int | None) -> NDArray[np.int32]:
-        """blocks of proxies (m, 384) -> predicted latents (m, C) in 1 / PREDICTION_STEPS; of the first `channels`."""
-        sums = _product(blocks, self.analysis[:, :channels]).astype(np.int32)
-        shifts = self._shifts[:channels]
-        return np.asarray((sums + (1 << shifts - 1)) >> shifts, np.int32)
+    def predict(self, blocks: Proxy) -> NDArray[np.int32]:
+        """blocks of proxies (m, 384) -> predicted latents (m, C) in 1 / PREDICTION_STEPS."""
+        sums = _product(blocks, self.analysis).astype(np.int32)
+        return np.asarray((sums + (1 << self._shifts - 1)) >> self._shifts, np.int32)
+
+    def roughly(self, blocks: Proxy, channels: int) -> NDArray[np.float32]:
+        """The same of the first `channels`, (m, channels) in units of latents and not exact: for who chooses among
+        blocks. In bfloat16 where processors have it, a quarter of the time.
+        """
+        if channels not in self._rough:
+            units = 2.0 ** -(self._shifts[:channels] + PREDICTION_STEPS_BITS).astype(np.float32)
+            weights = torch.from_numpy(self.analysis[:, :channels] * units)
+            self._rough[channels] = weights.to(torch.bfloat16 if has_bfloat16(torch.device("cpu")) else torch.float32)
+        weights = self._rough[channels]
+        found: NDArray[np.float32] = (torch.from_numpy(blocks).to(weights.dtype) @ weights).float().numpy()
+        return found
 
 
 def _product(left: NDArray[np.float32], right: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -241,7 +254,7 @@ def _add_shifted(
     columns = np.concatenate([columns for _, _, columns, _, _ in shifted])
     which = np.repeat([used.index(source.frame) for _, _, _, source, _ in shifted], counts)
     shifts = np.repeat([(source.dy, source.dx) for _, _, _, source, _ in shifted], counts, axis=0)
-    predicted = maps.predict(blocks_at(stacked, which, rows, columns, shifts), None)
+    predicted = maps.predict(blocks_at(stacked, which, rows, columns, shifts))
     for (number, y, x, _, sign), part in zip(shifted, np.split(predicted, np.cumsum(counts)[:-1]), strict=True):
         values[number, y, x] += part
         if sign:
@@ -259,22 +272,22 @@ def predict_all(
     proxies: Mapping[int, Proxy],
     maps: Maps,
     channels: int,
-) -> NDArray[np.int32]:
-    """What every entry predicts of every block: (entries, h, w, channels at most) in 1 / PREDICTION_STEPS."""
+) -> NDArray[np.float32]:
+    """About what every entry predicts of every block: (entries, h, w, channels at most), in units of latents."""
     h, w = size
     sources = list(dict.fromkeys(source for entry in entries for source in entry.sources))
     shifted = [source for source in sources if source.dy or source.dx]
-    values = {
-        s: known[s.frame][..., :channels].astype(np.int32) * PREDICTION_STEPS for s in sources if s not in shifted
-    }
+    values = {s: known[s.frame][..., :channels].astype(np.float32) for s in sources if s not in shifted}
+    c = min(channels, maps.synthesis.shape[0])
     if shifted:
         blocks = np.concatenate([all_blocks(proxies[s.frame], size, s.dy, s.dx) for s in shifted])
-        values |= zip(shifted, maps.predict(blocks, channels).reshape(len(shifted), h, w, -1), strict=True)
-    c = min(channels, maps.synthesis.shape[0])
-    out = np.empty((len(entries), h, w, c), np.int32)
+        values |= zip(shifted, maps.roughly(blocks, c).reshape(len(shifted), h, w, c), strict=True)
+    out = np.empty((len(entries), h, w, c), np.float32)
     for one, entry in zip(out, entries, strict=True):
-        first = values[entry.first]
-        one[:] = first if entry.second is None else (first + values[entry.second]) >> 1
+        one[:] = values[entry.first]
+        if entry.second is not None:
+            one += values[entry.second]
+            one *= 0.5
     return out
 
 
