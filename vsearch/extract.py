@@ -146,14 +146,18 @@ def extract_stream(
     waiting: deque[Future[KeptFrames]] = deque()
     pts: list[int] = []
     size = (0, 0)
-    for frames, group_pts in _regroup(stream, CHUNK_FRAMES):
-        waiting.append(keep(frames, keeping))
-        pts.extend(group_pts.tolist())
-        size = (frames.shape[2], frames.shape[3])
-        while waiting and (waiting[0].done() or len(waiting) > AHEAD):
+    try:
+        for frames, group_pts in _regroup(stream, CHUNK_FRAMES):
+            waiting.append(keep(frames, keeping))
+            pts.extend(group_pts.tolist())
+            size = (frames.shape[2], frames.shape[3])
+            while waiting and (waiting[0].done() or len(waiting) > AHEAD):
+                kept.add(waiting.popleft().result())
+        while waiting:
             kept.add(waiting.popleft().result())
-    for future in waiting:
-        kept.add(future.result())
+    finally:
+        for future in waiting:  # of a file that failed
+            future.cancel()
     reading = _checked(stream.reading, pts)
     embeddings = kept.blocks.finish()
     low = np.concatenate([block.low_information for block in embeddings])

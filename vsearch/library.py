@@ -110,7 +110,7 @@ class Library:
         create: a library that is not there is made by the first `index`. database: the address of a PostgreSQL database
         that holds the tables instead of `library.db`. codec, head: model folders to index new videos with (None: those
         that the library uses already, at first those that come with vsearch). look: how previews and reports show
-        pictures. models: what loads the models (None: they are loaded in this process). Raises NotALibraryError,
+        pictures. models: what loads the models for all but indexing (None: this process does). Raises NotALibraryError,
         SchemaError, StoreError.
         """
         folder = Path(path) if path is not None else default_library()
@@ -265,15 +265,16 @@ class Library:
         if head_folder is not None or head_id is None:
             head_id = self._shelf.add(head_folder or shipped_head()).model_id
         self._shelf.check_pair(codec_id, self._shelf.files(head_id))
-        codec = self._shelf.codec(codec_id, device=config.device, threads=config.threads)
+        folders = self._shelf.files(codec_id).folder, self._shelf.files(head_id).folder
+        codec = load_codec(folders[0], device=config.device, threads=config.threads)
         chosen_level(codec, config)
-        head = self._shelf.head(head_id, device=config.device, threads=config.threads)
+        head = load_head(folders[1], device=config.device, threads=config.threads)
         if (codec_id, head_id) != (meta.active_codec, meta.active_head):
             trained = self._shelf.files(codec_id).training, self._shelf.files(head_id).training
             store.put_model(ModelRecord(codec_id, "codec", codec_id=codec.codec_id, training=trained[0]))
             store.put_model(ModelRecord(head_id, "head", dimensions=head.d, training=trained[1]))
             store.set_active(codec=codec_id, head=head_id)
-        return Models(codec, head, (self._shelf.files(codec_id).folder, self._shelf.files(head_id).folder))
+        return Models(codec, head, folders)
 
     def _check_offer(self, config: IndexConfig) -> None:
         """Raise InputError for a quality or effort that the codec to index with does not offer; all offer "default"."""

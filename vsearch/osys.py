@@ -118,11 +118,15 @@ def _unescape(field: bytes) -> bytes:
 
 
 @cache
-def has_cuda_driver() -> bool:
-    """Whether there is a driver for NVIDIA's GPUs: without it PyTorch finds none."""
-    name = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
+def has_gpu_driver() -> bool:
+    """Whether there is a driver for a GPU that PyTorch may compute with, NVIDIA's or AMD's: without, it finds none."""
+    names = ("nvcuda.dll", "amdhip64.dll") if sys.platform == "win32" else ("libcuda.so.1", "libamdhip64.so")
+    return any(_loads(name) for name in names)
+
+
+def _loads(library: str) -> bool:
     try:
-        ctypes.CDLL(name)
+        ctypes.CDLL(library)
     except OSError:
         return False
     return True

@@ -117,6 +117,10 @@ class SearchSession:
         return self._shelf.head(_active(self._meta.active_head), device=self._request.device)
 
     def _models(self) -> tuple[LatentCodec, EmbeddingHead]:
+        """Both, once all else that a search takes is there: they may be loading elsewhere meanwhile."""
+        from vsearch.search import engine, looking, rank  # noqa: F401
+
+        _ = self._index, self._settings
         return self._codec, self._head
 
     @cached_property
@@ -256,15 +260,7 @@ class SearchSession:
             return self._ask_stored(name, stored)
         path = os.fsencode(Path(name).absolute())
         self._decoder.start()  # while the models are loaded
-        if Path(name).is_file():
-            self._prepare()
         return ask_file(path, self._request.read, models=self._models, decoder=self._decoder)
-
-    def _prepare(self) -> None:
-        """All that a search takes but the models, which may be loading elsewhere meanwhile."""
-        from vsearch.search import engine, looking, rank  # noqa: F401
-
-        _ = self._index, self._settings
 
     def _ask_stored(self, name: str, stored: StoredName) -> Question:
         from vsearch.search.asking import ask_frame, ask_stored
@@ -310,11 +306,15 @@ class SearchSession:
             expect = None if looker is None else partial(self._look_ahead, looker)
             return self._seen(frames, per_video=per_video, allowed=self._allowed, candidates=candidates, watch=expect)
 
-        matches = looked(seen(question.frames), most=FIRST_LOOKS if self._request.views else LOOKS)
-        if self._request.views and not self._is_plain(matches):
-            for frames in seen_otherwise(question, codec=self._codec, head=self._head):
-                matches += seen(frames)
-            matches = looked(matches)
+        try:
+            matches = looked(seen(question.frames), most=FIRST_LOOKS if self._request.views else LOOKS)
+            if self._request.views and not self._is_plain(matches):
+                for frames in seen_otherwise(question, codec=self._codec, head=self._head):
+                    matches += seen(frames)
+                matches = looked(matches)
+        finally:
+            if looker is not None:
+                looker.wait()  # who is asked next uses the same sources of pictures
         return self._best(matches, k=k, per_video=per_video)
 
     @staticmethod

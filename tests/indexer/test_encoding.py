@@ -7,18 +7,20 @@ import signal
 import threading
 from collections.abc import Iterator
 from concurrent.futures import CancelledError
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from vsearch.errors import InputError, LatentError
+from vsearch.errors import InputError, LatentError, VsearchError
 from vsearch.extract import Keeping, KeptFrames
 from vsearch.indexer import encoding
 from vsearch.indexer.encoding import EncodingPool, LocalEncoder
 from vsearch.models import load_codec, load_head, shipped_codec, shipped_head
 from vsearch.workers.pairs import PairProcess
+from vsearch.workers.process import ProcessDiedError
 
 KEEPING = Keeping(level=6, effort="fast", pictures=True, compared=True)
 
@@ -80,25 +82,83 @@ def test_groups_come_back_in_order_from_however_many_encoders(
         assert_same(one, local.encode(group, KEEPING))
 
 
-def test_a_killed_process_costs_nothing(
+def test_a_killed_process_costs_nothing_and_another_one_begins(
     local: LocalEncoder, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(encoding, "GROUPS_A_START", 1)
     processes: list[PairProcess] = []
 
     def remembered() -> PairProcess:
-        processes.append(another())
-        return processes[-1]
+        process = another()
+        process.wait_ready()
+        processes.append(process)
+        if len(processes) == 1:
+            os.kill(process.pid, signal.SIGKILL)
+        return process
+
+    with EncodingPool(local, remembered, 2) as pool:
+        seed, kept = 0, []
+        while len(processes) < 2 and seed < 2000:
+            kept.append((seed, pool.keep(pictures(seed), KEEPING).result()))
+            seed += 1
+        assert len(processes) == 2
+    for seed, one in kept[:20]:
+        assert_same(one, local.encode(pictures(seed), KEEPING))
+    assert "one encoder fewer" in caplog.text
+
+
+class Dying:
+    """An encoder that dies of its first group."""
+
+    def __init__(self) -> None:
+        self.got = 0
+
+    def wait_ready(self) -> None:
+        pass
+
+    def encode(self, frames: NDArray[np.uint8], keeping: Keeping) -> KeptFrames:
+        self.got += 1
+        raise ProcessDiedError("a process with the models died")
+
+    def close(self) -> None:
+        pass
+
+
+def test_what_an_encoder_died_of_is_done_by_the_first_one(local: LocalEncoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(encoding, "GROUPS_A_START", 1)
+    dead: list[Dying] = []
+
+    def dying() -> Dying:
+        dead.append(Dying())
+        return dead[-1]
 
     groups = [pictures(seed) for seed in range(30)]
-    with EncodingPool(local, remembered, 2) as pool:
-        futures = [pool.keep(group, KEEPING) for group in groups[:10]]
-        os.kill(processes[0].pid, signal.SIGKILL)
-        futures += [pool.keep(group, KEEPING) for group in groups[10:]]
-        kept = [future.result() for future in futures]
+    with EncodingPool(local, dying, 3) as pool:
+        kept = [future.result() for future in [pool.keep(group, KEEPING) for group in groups]]
     for group, one in zip(groups, kept, strict=True):
         assert_same(one, local.encode(group, KEEPING))
-    assert "one encoder fewer" in caplog.text
+    assert {one.got for one in dead} <= {0, 1}
+    assert any(one.got for one in dead)
+
+
+def test_no_more_encoders_begin_than_there_are_workers(local: LocalEncoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(encoding, "GROUPS_A_START", 1)
+    with EncodingPool(local, lambda: local, 2) as pool:
+        asking = [
+            threading.Thread(target=lambda: [pool.keep(pictures(seed), KEEPING).result() for seed in range(5)])
+            for _ in range(6)
+        ]
+        for thread in asking:
+            thread.start()
+        for thread in asking:
+            thread.join()
+        assert len(pool._threads) == 2
+
+
+def test_an_error_that_is_no_fault_of_the_process_costs_one_group_only(process: PairProcess) -> None:
+    with pytest.raises(VsearchError, match="WireError"):
+        process.encode(pictures(1), replace(KEEPING, effort=None))  # type: ignore[arg-type]
+    assert process.encode(pictures(1), KEEPING).chunk
 
 
 def test_models_that_a_process_cannot_load_leave_the_work_to_the_others(

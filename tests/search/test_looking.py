@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -15,8 +16,9 @@ from tests.videos import scene_frames
 from vsearch.errors import LatentError
 from vsearch.records import Segment
 from vsearch.search.calibration import Looks
+from vsearch.search.details import Likeness, Motion
 from vsearch.search.gallery import Track
-from vsearch.search.looking import SHIFTED_S, WATCHED, Looker, Shown, side_by_side
+from vsearch.search.looking import SHIFTED_S, WATCHED, Looker, Seen, Shown, side_by_side
 
 SEGMENT = Segment(0.0, 5.0, 10.0, 15.0, 1.0, 0.6, 0.4, 20, query_coverage=1.0, video_coverage=0.2)
 # 1, odds still and moving, log details alike still and moving, of the video's, of the query's, agreement, moving
@@ -228,3 +230,58 @@ def test_a_shifted_segment_says_everything_so_much_later_and_stays_in_the_video(
     if moved.end_s > moved.start_s:
         asked = np.array([moved.query_start_s, moved.query_end_s])
         assert np.allclose(moved.video_times(asked), segment.video_times(asked - by_s), atol=1e-6)
+
+
+class Counted:
+    """Stored footage that says how often it was asked, and waits until it may answer."""
+
+    def __init__(self, found: np.ndarray) -> None:
+        self.found, self.asked, self.may = found, 0, threading.Event()
+
+    def __call__(self, numbers: np.ndarray) -> np.ndarray:
+        self.asked += 1
+        assert self.may.wait(30)
+        return self.found[numbers]
+
+
+def test_a_segment_that_was_looked_at_ahead_is_not_looked_at_again_and_others_wait_for_it() -> None:
+    frames = footage(3)
+    stored = Counted(frames)
+    ahead = Looker(Shown(np.arange(6.0), lambda rows: frames[10 + rows]), lambda _: stored, LOOKS)
+    ahead.look_ahead(track(), SEGMENT)
+    ahead.look_ahead(track(), replace(SEGMENT, start_s=2.0, end_s=7.0))  # only the first one
+    stored.may.set()
+    found = ahead.at(track(), SEGMENT)
+    assert stored.asked == 1
+    assert found == looker(frames[10:16], frames).at(track(), SEGMENT)
+    other = replace(SEGMENT, start_s=3.0, end_s=8.0)
+    assert ahead.at(track(), other) == looker(frames[10:16], frames).at(track(), other)
+    assert stored.asked == 2
+    ahead.wait()
+
+
+def test_what_goes_wrong_ahead_is_told_when_the_segment_is_asked_about() -> None:
+    def broken(_: int) -> None:
+        raise OSError("the disk is gone")
+
+    ahead = Looker(Shown(np.arange(6.0), lambda rows: footage(3)[rows]), broken, LOOKS)
+    ahead.look_ahead(track(), SEGMENT)
+    ahead.wait()
+    with pytest.raises(OSError, match="the disk is gone"):
+        ahead.at(track(), SEGMENT)
+
+
+@pytest.mark.parametrize(
+    ("motion", "paced", "rate", "shift_s"),
+    [
+        (Motion(0.25, 9.0, 0.5), Motion(0.33, 9.0, 0.0, 1.5), 1.0, 0.0),  # neither is sure, and neither is used
+        (Motion(0.31, 9.0, 1.0), Motion(0.28, 9.0, 0.0, 1.5), 1.0, 1.0),  # not the one that is not
+        (Motion(0.5, 9.0, 0.5), Motion(0.58, 9.0, 0.0, 1.5), 1.0, 0.5),  # too little better
+        (Motion(0.3, 9.0, 0.5), Motion(0.6, 9.0, 0.0, 1.5), 1.5, 0.0),
+    ],
+)
+def test_only_what_agrees_surely_moves_a_segment(motion: Motion, paced: Motion, rate: float, shift_s: float) -> None:
+    seen = Seen(Likeness(20, None, False, 50.0, 50.0), motion, paced)
+    placed = seen.placed(SEGMENT, track())
+    wanted = SEGMENT if rate == 1.0 else SEGMENT.at_rate(rate, 30.0)
+    assert placed == (wanted if shift_s == 0 else wanted.shifted(shift_s, 30.0))

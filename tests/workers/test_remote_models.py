@@ -107,6 +107,7 @@ def test_a_process_that_was_killed_is_told_of() -> None:
             RemoteModels(process).codec(shipped_codec(), device="cpu", threads=1)
 
 
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks into /proc")
 def test_it_does_not_outlive_its_parent() -> None:
     parent = "import time; from vsearch.workers.process import ModelProcess; print(ModelProcess().pid, flush=True); "
     with subprocess.Popen([sys.executable, "-c", parent + "time.sleep(60)"], stdout=subprocess.PIPE, text=True) as one:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from typer.exceptions import TyperException
 
+from vsearch import osys
 from vsearch._version import __version__
 from vsearch.cli.progress import ClosingProgress, progress_on_stderr
 from vsearch.cli.text import parse_memory
@@ -171,11 +172,11 @@ def open_library(
 
 
 @contextmanager
-def models_elsewhere() -> Iterator[ModelLoader | None]:
+def models_elsewhere(device: str) -> Iterator[ModelLoader | None]:
     """What loads models in a process of its own, begun now: it imports PyTorch, which takes longer than a search, while
-    this one does everything else. None where PyTorch is there already.
+    this one does everything else. None where this one has PyTorch already, or will ask it about a GPU.
     """
-    if "torch" in sys.modules:
+    if "torch" in sys.modules or (device != "cpu" and osys.has_gpu_driver()):
         yield None
         return
     from vsearch.workers.process import ModelProcess

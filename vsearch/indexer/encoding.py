@@ -84,7 +84,9 @@ class EncodingPool:
         self._encoders: list[Encoder] = []
         self._threads: list[threading.Thread] = []
         self._given = 0
+        self._begun = 0  # encoders, less those that died
         self._stopped = False
+        self._local = local
         self._begin(lambda: local)
 
     def __enter__(self) -> Self:
@@ -101,7 +103,6 @@ class EncodingPool:
             encoder.close()
         for thread in threads:
             thread.join()
-        self._cancel()  # what an encoder that was closed had to leave
 
     def keep(self, frames: NDArray[np.uint8], keeping: Keeping) -> Future[KeptFrames]:
         """`extract.Keep`: waits where much is waiting already. Raises CancelledError when the pool is left."""
@@ -114,18 +115,15 @@ class EncodingPool:
                 raise CancelledError
             self._jobs.put(job)
             self._given += 1
-            wanted = self._given >= GROUPS_A_START * len(self._threads) and len(self._threads) < self._workers
-        if wanted:
-            self._begin(self._make)
+            if self._given >= GROUPS_A_START * self._begun and self._begun < self._workers:
+                self._begin(self._make)
         return job.future
 
     def _begin(self, make: Callable[[], Encoder]) -> None:
-        thread = threading.Thread(target=self._work, args=(make,), name="encode", daemon=True)
-        with self._lock:
-            if self._stopped:
-                return
-            self._threads.append(thread)
-        thread.start()
+        """Another encoder; the lock is held, or nobody knows of the pool yet."""
+        self._begun += 1
+        self._threads.append(threading.Thread(target=self._work, args=(make,), name="encode", daemon=True))
+        self._threads[-1].start()
 
     def _cancel(self) -> None:
         """Nothing waits any more, and no thread for something to do."""
@@ -139,26 +137,37 @@ class EncodingPool:
                 self._jobs.put(None)
 
     def _work(self, make: Callable[[], Encoder]) -> None:
-        """Runs in a thread: one encoder, from its start to its end."""
-        encoder = make()
-        with self._lock:
-            self._encoders.append(encoder)
-            if self._stopped:
-                encoder.close()
+        """Runs in a thread: an encoder, from its start to its end. Who could not be started is not replaced."""
+        ready = False
         try:
+            encoder = make()
+            with self._lock:
+                self._encoders.append(encoder)
+                if self._stopped:
+                    encoder.close()
             encoder.wait_ready()
+            ready = True
             while (job := self._jobs.get()) is not None:
-                self._encode(encoder, job)
-        except VsearchError as error:  # the other encoders do its work
-            if not self._stopped:
+                if job.future.set_running_or_notify_cancel():
+                    self._encode(encoder, job)
+        except VsearchError as error:  # the others do its work
+            with self._lock:
+                self._begun -= ready
+                stopped = self._stopped
+            if not stopped:
                 _log.warning("one encoder fewer: %s", error)
 
     def _encode(self, encoder: Encoder, job: _Job) -> None:
-        """Raises ProcessDiedError, and leaves the job to the others, when the encoder can't go on."""
+        """Raises ProcessDiedError when the encoder can't go on; the first one does its job, in case that is what kills
+        encoders.
+        """
         try:
             job.future.set_result(encoder.encode(job.frames, job.keeping))
         except ProcessDiedError:
-            self._jobs.put(job)
+            if self._stopped:
+                job.future.set_exception(CancelledError())
+            else:
+                self._encode(self._local, job)
             raise
         except BaseException as error:  # noqa: BLE001 - for who asked
             job.future.set_exception(error)

@@ -33,6 +33,7 @@ from vsearch.models.weights import ModelFiles
 from vsearch.progress import Progress
 from vsearch.records import CHUNK_FRAMES
 from vsearch.text import counted
+from vsearch.workers.process import ProcessDiedError
 
 MOST_WORKERS = 8  # each takes about half a gigabyte of memory
 FRAMES_A_WORKER = 1024  # less work than this for each is done before processes have started
@@ -167,7 +168,9 @@ class _Run:
     def embed(
         self, todo: Sequence[EmbeddingState], models: tuple[Path, Path], *, device: str, workers: int | None
     ) -> None:
-        """Embed these videos with the codec and the head in two folders. Raises InterruptedRunError after Ctrl-C."""
+        """Embed these videos with the codec and the head in two folders. Raises InterruptedRunError after Ctrl-C,
+        ProcessDiedError.
+        """
         n = workers or worker_count(sum(state.n_frames for state in todo))
         total_bytes = sum(state.bytes_latents for state in todo)
         self._progress.start("embedding", total_files=len(todo), total_bytes=total_bytes)
@@ -183,6 +186,8 @@ class _Run:
             raise InterruptedRunError(
                 f"stopped after {done}; they are kept, and the same command goes on from here"
             ) from interrupt
+        except ProcessDiedError as error:
+            raise ProcessDiedError(f"{error}; what was done is kept, and the same command goes on from here") from error
         finally:
             self._progress.finish()
 

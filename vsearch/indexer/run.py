@@ -334,7 +334,7 @@ class _Tally:
 
 
 class Pipeline:
-    """Decoding processes and the threads that encode what they yield. Leaving the context stops everything."""
+    """Decoding processes, the threads that read what they yield, and encoders. Leaving the context stops everything."""
 
     def __init__(self, store: Store, config: IndexConfig, models: Models, known: Knowledge, progress: Progress) -> None:
         self._store = store

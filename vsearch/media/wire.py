@@ -11,7 +11,9 @@ import json
 import struct
 import types
 import typing
+from collections.abc import Sequence
 from fractions import Fraction
+from itertools import accumulate, pairwise
 from typing import Any, BinaryIO, TypeVar
 
 Record = TypeVar("Record")
@@ -57,6 +59,11 @@ def receive(pipe: BinaryIO) -> tuple[bytes, dict[str, Any], bytes] | None:
     if not isinstance(fields, dict):
         raise WireError("a message is no JSON object")
     return kind, fields, payload
+
+
+def cut(payload: bytes, sizes: Sequence[int]) -> list[bytes]:
+    """Parts that were sent as one, of these lengths."""
+    return [payload[start:stop] for start, stop in pairwise(accumulate(sizes, initial=0))]
 
 
 def to_json(value: Any) -> Any:

@@ -78,7 +78,8 @@ def _refined(
     reach: int,
 ) -> tuple[NDArray[np.intp], Luma]:
     """The best shifts within `reach` steps of `factor` pixels around those given (m, 2), at 1 / `factor` of the size,
-    and how much smaller sums of squared differences became. places: (m,) frames, known frames, rows, columns of blocks.
+    and how much smaller sums of squared differences became, less `STAY_BONUS` where they moved. places: (m,) frames,
+    known frames, rows and columns of blocks.
     """
     frames, known, rows, columns = places
     small, side, margin = _smaller(luma, factor), BLOCK // factor, REACH // factor + reach

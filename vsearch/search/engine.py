@@ -76,8 +76,8 @@ def find(
 
     index: over the frames of `gallery`. per_video: segments of one video, disjoint in it. k, per_video: None for all
     that are similar enough. allowed: (n,) int64 frame ids, ascending, only these may be found. judge: gives segments
-    probabilities for scores. watch: is shown each match as it is found; those of the videos with the strongest
-    neighbours come first. Raises AnnError when the query has other dimensions, and what the gallery raises.
+    probabilities for scores. watch: is shown each match as it is found, first those of the video with the
+    strongest neighbours. Raises AnnError when the query has other dimensions, and what the gallery raises.
     """
     settings = settings or SearchSettings()
     query = query.informative()
@@ -93,13 +93,13 @@ def find(
         videos = _candidate_videos(query, within, candidates)
     matches: list[Match] = []
     probable = judge.of(query) if judge is not None else uncalibrated
-    for track in _in_order(gallery, videos) if settings.candidates is not None else gallery.tracks(videos):
+    for track in _likeliest_first(gallery, videos) if settings.candidates is not None else gallery.tracks(videos):
         if allowed is not None:
             track = _only(track, allowed)
         if len(track.vectors):
             for segment in _segments(query, track, per_video, min_similarity, settings.align):
                 matches.append(Match(track.video_id, probable(track, segment), query.view))
-                if watch is not None:
+                if watch is not None and segment.similarity >= min_similarity:
                     watch(track, matches[-1])
     return rank(matches, k=k, min_similarity=min_similarity, per_video=per_video)
 
@@ -181,10 +181,10 @@ def _candidate_videos(query: QueryFrames, known: _Neighbours, count: int) -> lis
     return [int(video) for video in videos[best]]
 
 
-def _in_order(gallery: Gallery, videos: Sequence[int]) -> Iterator[Track]:
-    """The tracks of a few videos, in this order."""
-    tracks = {track.video_id: track for track in gallery.tracks(sorted(videos))}
-    return (tracks[video_id] for video_id in videos if video_id in tracks)
+def _likeliest_first(gallery: Gallery, videos: Sequence[int]) -> Iterator[Track]:
+    """The tracks of videos: the first one's first, so that it can be looked at while the others are aligned."""
+    yield from gallery.tracks(videos[:1])
+    yield from gallery.tracks(sorted(videos[1:]))
 
 
 def _videos_reaching(

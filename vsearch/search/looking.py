@@ -82,12 +82,11 @@ class Seen:
 
     def placed(self, segment: Segment, track: Track) -> Segment:
         """The segment where what moves agrees, and at the rate at which it does."""
-        if max(self.motion.agreement, self.paced.agreement) < SURELY:
+        best = self.paced if _placing(self.paced) >= _placing(self.motion) + RATE_GAIN else self.motion
+        if best.agreement < SURELY:
             return segment
-        if _placing(self.paced) < _placing(self.motion) + RATE_GAIN:
-            return segment.shifted(self.motion.shift_s, track.duration_s)
-        paced = segment.at_rate(self.paced.rate, track.duration_s)
-        return paced.shifted(self.paced.shift_s, track.duration_s)
+        paced = segment if best.rate == segment.rate else segment.at_rate(best.rate, track.duration_s)
+        return paced.shifted(best.shift_s, track.duration_s)
 
 
 def _placing(motion: Motion) -> float:
@@ -113,6 +112,11 @@ class Looker:
             self._ahead = track.video_id, segment, pool.submit(self._look, track, segment)
             pool.shutdown(wait=False)
 
+    def wait(self) -> None:
+        """Until nothing is looked at any more."""
+        if self._ahead is not None:
+            self._ahead[2].exception()
+
     def at(self, track: Track, segment: Segment) -> Segment:
         """The segment with the probability that its pictures give it, where they agree best; as it is where there are
         none.
@@ -125,8 +129,8 @@ class Looker:
     def seen(self, track: Track, segment: Segment) -> Seen | None:
         """What the pictures of a segment have in common; None where there are none, or none that can be read."""
         if self._ahead is not None:
+            self.wait()  # one at a time
             video_id, looked_at, seen = self._ahead
-            seen.exception()  # until it is done: one at a time
             if (video_id, looked_at) == (track.video_id, segment):
                 return seen.result()
         return self._look(track, segment)

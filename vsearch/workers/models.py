@@ -1,4 +1,4 @@
-"""A codec and a head that compute in another process: the same methods, the same answers.
+"""A codec and a head that compute in another process: the same methods, the same pictures and vectors.
 
 `RemoteModels` is what `ModelShelf` loads with. The child keeps what it loaded; a request names the model's folder.
 """
@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vsearch.media import wire
 from vsearch.models import CODECS, HEADS, load_codec, load_head
 from vsearch.models.base import EmbeddingHead, LatentCodec
 from vsearch.records import Latents
@@ -61,7 +61,9 @@ def _named(folder: Path, device: str, threads: int | None) -> dict[str, Any]:
 
 
 class RemoteCodec:
-    """Implements `models.base.LatentCodec`."""
+    """Implements `models.base.LatentCodec`. What `encode` gives has lost the writer's own chunk: `pack` codes it anew,
+    which takes more bytes, so this is not for indexing.
+    """
 
     def __init__(self, process: Process, model: dict[str, Any]) -> None:
         self._process, self._model = process, model
@@ -81,7 +83,7 @@ class RemoteCodec:
 
     def decode(self, latents: Latents) -> NDArray[np.uint8]:
         fields, payload = self._ask("decode", _bytes(latents.values), latents=_described(latents))
-        return np.frombuffer(payload, np.uint8).reshape(fields["shape"])
+        return np.frombuffer(bytearray(payload), np.uint8).reshape(fields["shape"])
 
     def pack(self, latents: Latents) -> bytes:
         return self._ask("pack", _bytes(latents.values), latents=_described(latents))[1]
@@ -91,9 +93,8 @@ class RemoteCodec:
 
     def unpack_many(self, chunks: Sequence[bytes]) -> list[Latents]:
         fields, payload = self._ask("unpack", b"".join(chunks), sizes=[len(chunk) for chunk in chunks])
-        sizes = (2 * int(np.prod(one["shape"])) for one in fields["latents"])
-        parts = pairwise(accumulate(sizes, initial=0))
-        return [_latents(one, payload[start:stop]) for one, (start, stop) in zip(fields["latents"], parts, strict=True)]
+        parts = wire.cut(payload, [2 * int(np.prod(one["shape"])) for one in fields["latents"]])
+        return [_latents(one, part) for one, part in zip(fields["latents"], parts, strict=True)]
 
 
 class RemoteHead:
@@ -127,7 +128,7 @@ def _described(latents: Latents) -> dict[str, Any]:
 
 
 def _latents(fields: dict[str, Any], payload: bytes) -> Latents:
-    values = np.frombuffer(payload, np.int16).reshape(fields["shape"])
+    values = np.frombuffer(bytearray(payload), np.int16).reshape(fields["shape"])  # one that can be written to
     return Latents(values, fields["codec_id"], fields["model_id"], fields["level"])
 
 
@@ -190,8 +191,7 @@ def _pack(codec: LatentCodec, fields: dict[str, Any], payload: bytes) -> tuple[d
 
 
 def _unpack(codec: LatentCodec, fields: dict[str, Any], payload: bytes) -> tuple[dict[str, Any], Payload]:
-    chunks = [payload[start:stop] for start, stop in pairwise(accumulate(fields["sizes"], initial=0))]
-    unpacked = codec.unpack_many(chunks)
+    unpacked = codec.unpack_many(wire.cut(payload, fields["sizes"]))
     return {"latents": [_described(one) for one in unpacked]}, b"".join(one.values.tobytes() for one in unpacked)
 
 

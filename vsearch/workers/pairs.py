@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -28,16 +27,20 @@ class PairProcess:
 
     def __init__(self, codec: Path, head: Path, *, device: str, threads: int = 1) -> None:
         self._process = ModelProcess()
+        self._ready = False
         folders = {"codec": str(codec), "head": str(head)}
         self._pair = {**folders, "device": device, "threads": threads, "families": families()}
 
     def wait_ready(self) -> None:
         """Until both are loaded, a second or two. Raises what loading raises there, and ProcessDiedError."""
+        if self._ready:
+            return
         try:
             self._process.ask(PAIR, self._pair)
         except BaseException:
             self.close()
             raise
+        self._ready = True
 
     def encode(self, frames: NDArray[np.uint8], keeping: Keeping) -> KeptFrames:
         """See `extract.kept_frames`. Raises what that does, and ProcessDiedError."""
@@ -72,7 +75,7 @@ def embed_chunks(
 
 def _kept(fields: dict[str, Any], payload: bytes) -> KeptFrames:
     """What `_serve_frames` sent."""
-    parts = iter([payload[start:stop] for start, stop in pairwise(accumulate(fields["sizes"], initial=0))])
+    parts = iter(wire.cut(payload, fields["sizes"]))
     vectors = np.frombuffer(next(parts), np.float32).reshape(-1, fields["d"])
     low = np.frombuffer(next(parts), np.bool_)
     fidelity = None
@@ -114,7 +117,7 @@ def _serve_frames(fields: dict[str, Any], payload: bytes) -> tuple[dict[str, Any
 
 
 def _serve_chunks(fields: dict[str, Any], payload: bytes) -> tuple[dict[str, Any], Payload]:
-    chunks = [payload[start:stop] for start, stop in pairwise(accumulate(fields["sizes"], initial=0))]
+    chunks = wire.cut(payload, fields["sizes"])
     vectors = np.ascontiguousarray(embed_chunks(chunks, fields["frames"], _loaded[0].codec, _loaded[0].head))
     return {"shape": list(vectors.shape)}, vectors.data.cast("B")
 

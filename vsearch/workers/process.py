@@ -32,19 +32,22 @@ class ProcessDiedError(VsearchError):
 
 class ModelProcess:
     """One child. It imports what models need as soon as it starts. Threads that ask take turns; `close` waits for none.
-    Leaving the context closes it.
+    Leaving the context closes it. Raises VsearchError when no process can be started.
     """
 
     def __init__(self) -> None:
         root = str(Path(__file__).resolve().parents[2])
         path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH", "")]))
         # -P: never import from the current folder, which may be full of files that somebody else named
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "vsearch.workers.child"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": path},
-        )
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "vsearch.workers.child"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                env={**os.environ, "PYTHONPATH": path},
+            )
+        except OSError as error:
+            raise VsearchError(f"a process for the models can't be started: {error.strerror}") from error
         self._requests = cast(BinaryIO, self._process.stdin)
         self._replies = cast(BinaryIO, self._process.stdout)
         self._turn = threading.Lock()
@@ -61,6 +64,9 @@ class ModelProcess:
                 message = wire.receive(self._replies)
             except (wire.WireError, OSError, ValueError) as error:
                 raise self._death() from error
+            except BaseException:
+                self.close()  # in the middle of a message: what comes next would answer another question
+                raise
         if message is None or message[0] not in (ANSWER, ERROR):
             raise self._death()
         if message[0] == ERROR:
@@ -70,7 +76,7 @@ class ModelProcess:
     def _death(self) -> ProcessDiedError:
         self.close()
         reason = osys.exit_reason(self._process.wait())
-        return ProcessDiedError(f"a process with the models died ({reason}); the same command goes on from here")
+        return ProcessDiedError(f"a process with the models died ({reason})")
 
     def close(self) -> None:
         """End it, at once."""

@@ -249,7 +249,10 @@ def search(
         index_memory_bytes=index_memory,
     )
     failed = found = False
-    with models_elsewhere() as models, open_library(library, database, blur=blur, grey=grey, models=models) as opened:
+    with (
+        models_elsewhere(device) as models,
+        open_library(library, database, blur=blur, grey=grey, models=models) as opened,
+    ):
         for result in opened.search(asked, request, report=report, export=export):
             failed |= result.error is not None
             found |= bool(result.hits)

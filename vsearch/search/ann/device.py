@@ -11,6 +11,6 @@ def uses_gpu(device: str) -> bool:
 
     `cpu`, and `auto` where there is no driver for a GPU, are answered without PyTorch.
     """
-    if device == "auto" and not osys.has_cuda_driver():
+    if device == "auto" and not osys.has_gpu_driver():
         return False
     return device != "cpu" and torch_device(device).type == "cuda"
