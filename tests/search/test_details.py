@@ -134,6 +134,16 @@ def test_of_one_pair_and_without_a_map_no_motion_is_known() -> None:
     assert motion(two, two, Likeness(0, None, False, 9.0, 9.0), [beside(0.0, [0, 1])]) == Motion()
 
 
+@pytest.mark.parametrize(("alike", "speaks"), [(5, False), (6, True)])
+def test_under_a_map_of_few_details_what_moves_speaks_only_against_a_match(alike: int, speaks: bool) -> None:
+    here, few = walkers([20, 60, 100, 140]), Likeness(alike, np.eye(2, 3), False, 200.0, 200.0)
+    same = motion(here, here, few, [beside(0.0, range(4))])
+    assert (same.agreement > 0.7) == speaks
+    assert same.change > 10
+    other = motion(here, walkers([140, 100, 60, 20]), few, [beside(0.0, range(4))])
+    assert other.agreement < 0
+
+
 def test_the_pairing_that_agrees_best_is_found_and_the_expected_one_kept_where_others_are_hardly_better() -> None:
     walk = walkers([20, 60, 100, 140, 180, 220])
     pairs = [[details_of(one) for one in side] for side in (walk[:3], walk[:3])]

@@ -10,7 +10,7 @@ share everything that stands still.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import cv2
@@ -30,6 +30,7 @@ LARGEST, SMALLEST = 6.0, 0.12  # scales of a map that means anything
 MOST_SHEARED = 2.6  # one of its scales over the other
 CELL = 4.0  # pixels: matches in one cell count once
 FEWEST = 4  # matches with which a map says anything
+FEWEST_MOVING = 6  # for what moves under it to speak for a match: a map of five may lie anywhere
 COARSE = (64, 36)  # columns and rows at which changes are compared
 SHOWN = 0.95 * 255  # of a white picture, where both pictures show the same
 LEAST_SHOWN = 30  # cells that both pictures must show
@@ -184,7 +185,10 @@ def motions(asked: Luma, found: Luma, alike: Likeness, lineups: Sequence[Lineup]
         return []
     here = np.stack([_coarse(picture[:, ::-1] if alike.mirrored else picture)[shown] for picture in asked])
     there = np.stack([seen(picture)[shown] for picture in found])
-    return [_agreement(lineup, here[lineup.rows], there[lineup.columns]) for lineup in lineups]
+    found_in = [_agreement(lineup, here[lineup.rows], there[lineup.columns]) for lineup in lineups]
+    if alike.alike >= FEWEST_MOVING:
+        return found_in
+    return [replace(one, agreement=min(one.agreement, 0.0)) for one in found_in]
 
 
 def _agreement(lineup: Lineup, here: Floats, there: Floats) -> Motion:

@@ -206,9 +206,9 @@ def _paced(
     segment: Segment, times_s: NDArray[np.float64], video_s: NDArray[np.float64], step_s: float
 ) -> Iterator[Lineup]:
     """What would be beside pictures at these times of a video if it passed at other rates, about the middle of the
-    segment, and up to `PACED_SHIFTED_S` earlier or later. Only where there are enough pictures to tell.
+    segment, and up to `PACED_SHIFTED_S` earlier or later. Only where there are pictures enough, and often enough.
     """
-    if len(times_s) < LEAST_PACED or len(video_s) < LEAST_PACED:
+    if len(times_s) < LEAST_PACED or len(video_s) < LEAST_PACED or step_s > SHIFTED_S / 2:
         return
     middle = np.array([segment.query_start_s + segment.query_end_s]) / 2
     from_middle = video_s - segment.video_times(middle)
