@@ -207,7 +207,7 @@ class Library:
 
         store = self._reading()
         head_id = store.meta().active_head
-        d = next((model.dimensions for model in store.models() if model.model_id == head_id), None)
+        d = None if head_id is None else store.dimensions(head_id)
         if head_id is not None and d is not None:
             refresh_index(
                 Gallery(store, head_id),

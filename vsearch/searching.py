@@ -108,13 +108,17 @@ class SearchSession:
         self._meta = store.meta()
         self._pictures_of = self._meta.generation
 
+    @property
+    def _head_id(self) -> str:
+        return _active(self._meta.active_head)
+
     @cached_property
     def _codec(self) -> LatentCodec:
         return self._shelf.codec(_active(self._meta.active_codec), device=self._request.device)
 
     @cached_property
     def _head(self) -> EmbeddingHead:
-        return self._shelf.head(_active(self._meta.active_head), device=self._request.device)
+        return self._shelf.head(self._head_id, device=self._request.device)
 
     def _models(self) -> tuple[LatentCodec, EmbeddingHead]:
         """Both, once all else that a search takes is there: they may be loading elsewhere meanwhile."""
@@ -127,18 +131,17 @@ class SearchSession:
     def _gallery(self) -> Gallery:
         from vsearch.search.gallery import Gallery
 
-        return Gallery(self._store, _active(self._meta.active_head))
+        return Gallery(self._store, self._head_id)
 
     @cached_property
     def _index(self) -> AnnIndex:
         from vsearch.search.cache import open_index
 
-        request, head_id = self._request, _active(self._meta.active_head)
-        d = next((model.dimensions for model in self._store.models() if model.model_id == head_id), None)
+        request = self._request
         return open_index(
             self._gallery,
             self._cache,
-            d=d or self._head.d,
+            d=self._store.dimensions(self._head_id) or self._head.d,
             device=request.device,
             memory_bytes=request.index_memory_bytes,
         )
@@ -148,7 +151,7 @@ class SearchSession:
         """The similarity below which unrelated videos lie, as measured for the head."""
         from vsearch.search.engine import DEFAULT_MIN_SIMILARITY
 
-        return float(self._shelf.files(_active(self._meta.active_head)).search.get("floor", DEFAULT_MIN_SIMILARITY))
+        return float(self._shelf.files(self._head_id).search.get("floor", DEFAULT_MIN_SIMILARITY))
 
     def answers(self, query: Query) -> Iterator[tuple[SearchResult, Question | None]]:
         """The answer to a query and what was asked with (None: not one picture or video); of a folder, each file's.
@@ -302,9 +305,12 @@ class SearchSession:
             best = rank(matches, k=None, min_similarity=self._least.similarity, per_video=per_video)
             return best if looker is None else self._looked(best, looker, most=most)
 
+        def watch(track: Track, match: Match) -> None:
+            if looker is not None and match.segment.score >= LIKELY:
+                looker.look_ahead(track, match.segment)
+
         def seen(frames: QueryFrames) -> list[Match]:
-            expect = None if looker is None else partial(self._look_ahead, looker)
-            return self._seen(frames, per_video=per_video, allowed=self._allowed, candidates=candidates, watch=expect)
+            return self._seen(frames, per_video=per_video, allowed=self._allowed, candidates=candidates, watch=watch)
 
         try:
             matches = looked(seen(question.frames), most=FIRST_LOOKS if self._request.views else LOOKS)
@@ -316,11 +322,6 @@ class SearchSession:
             if looker is not None:
                 looker.wait()  # who is asked next uses the same sources of pictures
         return self._best(matches, k=k, per_video=per_video)
-
-    @staticmethod
-    def _look_ahead(looker: Looker, track: Track, match: Match) -> None:
-        if match.segment.score >= LIKELY:
-            looker.look_ahead(track, match.segment)
 
     def _best(self, matches: Sequence[Match], *, k: int | None, per_video: int | None) -> list[Match]:
         """Those that reach what hits have at least, best first."""
@@ -461,7 +462,7 @@ class SearchSession:
     def _calibration(self) -> Calibration | None:
         from vsearch.search.calibration import Calibration
 
-        return Calibration.read(self._shelf.files(_active(self._meta.active_head)).search)
+        return Calibration.read(self._shelf.files(self._head_id).search)
 
     @cached_property
     def _judge(self) -> Judge | None:

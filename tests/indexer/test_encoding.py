@@ -157,7 +157,7 @@ def test_no_more_encoders_begin_than_there_are_workers(local: LocalEncoder, monk
 
 def test_an_error_that_is_no_fault_of_the_process_costs_one_group_only(process: PairProcess) -> None:
     with pytest.raises(VsearchError, match="WireError"):
-        process.encode(pictures(1), replace(KEEPING, effort=None))  # type: ignore[arg-type]
+        process.encode(pictures(1), replace(KEEPING, effort=None))
     assert process.encode(pictures(1), KEEPING).chunk
 
 

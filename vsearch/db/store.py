@@ -173,6 +173,10 @@ class Store:
         with self._database.write() as connection:
             writing.put_model(connection, model)
 
+    def dimensions(self, head_id: str) -> int | None:
+        """Of the vectors of a head; None for one that the library does not have."""
+        return next((model.dimensions for model in self.models() if model.model_id == head_id), None)
+
     def models(self) -> list[ModelRecord]:
         """In the order in which they were first met."""
         with self._database.read() as connection:

@@ -1,7 +1,7 @@
 """Sampled frames to what the library keeps of them, on every core: groups of frames go to processes.
 
 What a writer does to save bytes is thousands of small steps in Python, so that two threads of one process take two
-thirds of the time of one, and more threads no less. The first encoder works in this process, which is enough for a few
+thirds of the time of one. The first encoder works in this process, which is enough for a few
 files; the others are processes, begun when there is work for the second or two that they take to start.
 """
 

@@ -126,7 +126,7 @@ class Maps:
 
     def roughly(self, blocks: Proxy, channels: int) -> NDArray[np.float32]:
         """The same of the first `channels`, (m, channels) in units of latents and not exact: for who chooses among
-        blocks. In bfloat16 where processors have it, a quarter of the time.
+        blocks. In bfloat16 where processors have it.
         """
         if channels not in self._rough:
             units = 2.0 ** -(self._shifts[:channels] + PREDICTION_STEPS_BITS).astype(np.float32)

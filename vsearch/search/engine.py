@@ -93,7 +93,7 @@ def find(
         videos = _candidate_videos(query, within, candidates)
     matches: list[Match] = []
     probable = judge.of(query) if judge is not None else uncalibrated
-    for track in _likeliest_first(gallery, videos) if settings.candidates is not None else gallery.tracks(videos):
+    for track in _likeliest_first(gallery, videos):
         if allowed is not None:
             track = _only(track, allowed)
         if len(track.vectors):
