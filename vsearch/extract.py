@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import Protocol
@@ -255,9 +255,11 @@ def encode_frames(
     plainly: by `LatentCodec.nearest`, several times as fast, for heads that were trained for it; in smaller groups, so
     that decoding goes on meanwhile.
     """
-    for frames, pts in _regroup(batches, PLAIN_FRAMES if plainly else CHUNK_FRAMES):
-        latents = codec.nearest(frames) if plainly else codec.encode(frames)
-        yield EncodedFrames(frames, pts, latents, head.embed(latents), low_information(frames))
+    with ThreadPoolExecutor(1) as pool:
+        for frames, pts in _regroup(batches, PLAIN_FRAMES if plainly else CHUNK_FRAMES):
+            low = pool.submit(low_information, frames)  # the models may compute in another process
+            latents = codec.nearest(frames) if plainly else codec.encode(frames)
+            yield EncodedFrames(frames, pts, latents, head.embed(latents), low.result())
 
 
 def chosen_level(codec: LatentCodec, config: IndexConfig) -> int:

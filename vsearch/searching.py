@@ -543,10 +543,9 @@ class SearchSession:
         groups: list[object] = []
         # Another process may have removed a video since the index was read.
         there = [match for match in matches if paths.get(match.video_id) and match.video_id in timelines]
-        for rank, match in enumerate(there, 1):
-            segment, timeline, path = match.segment, timelines[match.video_id], paths[match.video_id][0]
-            start, end = (timeline.start_pts + round(s / timeline.time_base) for s in (segment.start_s, segment.end_s))
-            clip = store.clip_at(match.video_id, start, end)
+        clips = store.clips_at([_span(match, timelines[match.video_id]) for match in there])
+        for rank, (match, clip) in enumerate(zip(there, clips, strict=True), 1):
+            segment, path = match.segment, paths[match.video_id][0]
             groups.append(_group_of(match.video_id, clip, self._request.group) or rank)
             question, example = origin(match)
             still = question.frames.still
@@ -575,6 +574,12 @@ class SearchSession:
                 )
             )
         return _grouped(hits, groups)[: self._request.hits]
+
+
+def _span(match: Match, timeline: Timeline) -> tuple[int, int, int]:
+    """What of which video was found, in its ticks."""
+    start, end = (round(at / timeline.time_base) for at in (match.segment.start_s, match.segment.end_s))
+    return match.video_id, timeline.start_pts + start, timeline.start_pts + end
 
 
 def _group_of(video_id: int, clip: ClipRecord | None, by: str | None) -> object | None:

@@ -316,7 +316,11 @@ def test_a_clip_is_found_by_number_and_by_the_largest_overlap(store: Store) -> N
     numbers = [one.id for one in store.clips(video_id)]
     assert store.clip(numbers[1]).clip == clips[1]
     assert store.clip(numbers[1]).video_id == video_id
-    at = lambda *span: getattr(store.clip_at(video_id, *span), "id", None)  # noqa: E731
+
+    def at(start: int, end: int) -> int | None:
+        (found,) = store.clips_at([(video_id, start, end)])
+        return None if found is None else found.id
+
     assert at(50, 120) == numbers[0]
     assert at(90, 120) == numbers[1]
     assert at(0, 600) == numbers[1]
@@ -325,6 +329,8 @@ def test_a_clip_is_found_by_number_and_by_the_largest_overlap(store: Store) -> N
     assert at(400, 500) is None
     assert at(450, 450) is None
     assert at(50, 150) == numbers[0]  # a tie goes to the earlier
+    several = store.clips_at([(video_id, 0, 600), (video_id + 1, 0, 600), (video_id, 99, 99)])
+    assert [one and one.id for one in several] == [numbers[1], None, numbers[0]]
     with pytest.raises(InputError, match="c987"):
         store.clip(987)
 

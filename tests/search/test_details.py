@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from tests.videos import texture
-from vsearch.search.details import Details, Likeness, Lineup, Motion, details_of, likeness, luma_of, motions
+from vsearch.search.details import Details, Ground, Likeness, Lineup, Motion, details_of, likeness, luma_of
 from vsearch.search.looking import Seen
 
 SIZE = (144, 256)
@@ -100,7 +100,7 @@ def walkers(places: list[int]) -> np.ndarray:
 
 def motion(asked: np.ndarray, found: np.ndarray, alike: Likeness, lineups: list[Lineup]) -> Motion:
     """That of the lineup that agrees best."""
-    return Seen.of(alike, motions(asked, found, alike, lineups)).motion
+    return Seen.of(alike, Ground(dict(enumerate(asked)), found, alike).motions(lineups)).motion
 
 
 def watched(asked: np.ndarray, found: np.ndarray) -> Motion:

@@ -109,7 +109,8 @@ def test_of_a_copy_every_frame_that_is_looked_at_has_its_picture_however_long_th
     times = np.arange(n) * step_s
     there = track(n=int(times[-1]) + 1)
     whole = replace(SEGMENT, query_start_s=0.0, query_end_s=times[-1], start_s=0.0, end_s=times[-1])
-    columns, lineups = side_by_side(times, there, whole)
+    beside = side_by_side(times, there, whole)
+    columns, lineups = beside.columns, beside.lineups
     assert len(columns) == WATCHED
     assert len(lineups[0].rows) == WATCHED
     assert np.allclose(times[lineups[0].rows], there.times_s[columns[lineups[0].columns]], atol=step_s / 2)
@@ -129,7 +130,8 @@ def test_pairs_ascend_are_few_and_lie_in_the_segment(
         SEGMENT, query_start_s=5.0, query_end_s=5.0 + length_s, start_s=start_s, end_s=start_s + length_s, rate=rate
     )
     asked = np.array(times)
-    columns, lineups = side_by_side(asked, there, segment)
+    beside = side_by_side(asked, there, segment)
+    columns, lineups = beside.columns, [*beside.lineups, *beside.paced()]
     assert 1 <= len(columns) <= WATCHED
     assert (np.diff(columns) > 0).all()
     expected = lineups[0]

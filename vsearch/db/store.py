@@ -12,7 +12,7 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, Select, and_, case, delete, func, insert, select, update
+from sqlalchemy import Connection, Select, and_, bindparam, case, delete, func, insert, select, update
 from sqlalchemy.orm import InstrumentedAttribute, aliased
 
 from vsearch._version import __version__
@@ -608,16 +608,12 @@ class Store:
             raise InputError(f"there is no clip c{clip_id}")
         return rows.clip_of(row)
 
-    def clip_at(self, video_id: int, start_pts: int, end_pts: int) -> ClipRecord | None:
-        """The clip with the largest overlap with [start_pts, end_pts); of a point (equal ends) the one around it."""
-        end = max(end_pts, start_pts + 1)
-        query = select(ClipRow.__table__).where(ClipRow.video_id == video_id)
-        query = query.where(ClipRow.start_pts < end, ClipRow.end_pts > start_pts)
+    def clips_at(self, spans: Sequence[tuple[int, int, int]]) -> list[ClipRecord | None]:
+        """For each (video id, start, end) in ticks the clip with the largest overlap with [start, end); of a point
+        (equal ends) the one around it.
+        """
         with self._database.read() as connection:
-            found = connection.execute(query.order_by(ClipRow.start_pts, ClipRow.id))
-            touching = [rows.clip_of(row) for row in found]
-        overlap = {one.id: min(one.clip.end_pts, end) - max(one.clip.start_pts, start_pts) for one in touching}
-        return max(touching, key=lambda one: overlap[one.id], default=None)
+            return [_clip_at(connection, *span) for span in spans]
 
     def timeline(self, video_id: int) -> Timeline:
         """When the video's sampled frames are. Raises InputError when there is no such video."""
@@ -817,6 +813,13 @@ _KNOWN = select(*FilePath.__table__.c, Video.state).join(Video, FilePath.video_i
 _PATHS = select(*FilePath.__table__.c, Volume.identity, Volume.label).join(Volume, FilePath.volume_id == Volume.id)
 _ATTEMPTS = select(*Attempt.__table__.c, Volume.identity, Volume.label).join(Volume, Attempt.volume_id == Volume.id)
 
+_TOUCHING = (
+    select(ClipRow.__table__)
+    .where(ClipRow.video_id == bindparam("video"))
+    .where(ClipRow.start_pts < bindparam("end"), ClipRow.end_pts > bindparam("start"))
+    .order_by(ClipRow.start_pts, ClipRow.id)
+)
+
 
 def _blocks(head_id: str) -> Select[Any]:
     return (
@@ -837,6 +840,14 @@ def _volume_number(connection: Connection, volume: str) -> int | None:
 
 def _known_of(row: rows.AnyRow) -> KnownPath:
     return KnownPath(bytes(row.path), row.video_id, rows.stamp_of(row), row.state, bool(row.online))
+
+
+def _clip_at(connection: Connection, video_id: int, start_pts: int, end_pts: int) -> ClipRecord | None:
+    end = max(end_pts, start_pts + 1)
+    found = connection.execute(_TOUCHING, {"video": video_id, "start": start_pts, "end": end})
+    touching = [rows.clip_of(row) for row in found]
+    overlap = {one.id: min(one.clip.end_pts, end) - max(one.clip.start_pts, start_pts) for one in touching}
+    return max(touching, key=lambda one: overlap[one.id], default=None)
 
 
 def _paths_of(connection: Connection, video_ids: Sequence[int]) -> dict[int, tuple[PathRecord, ...]]:

@@ -30,11 +30,15 @@ Floats = NDArray[np.float64]
 Similarities = NDArray[np.float32]
 Columns = Callable[[int, int], Similarities]
 DisjointIn = Literal["video", "both"]
+Profile = tuple[Floats, Floats]  # values and weights
 
 OUTSIDE_COST = 0.1  # what a query frame outside the video is worse than any other: still footage stays inside
 LEAST_NOISE = 0.02  # what similarities along a line vary by, at least: library frames are not where the query's are
 NOWHERE_ELSE = 1.0  # for `elsewhere_share`: what matches elsewhere is no reason to cut anything off
 BLOCK_FRAMES = 4096  # video frames whose similarities are held at once while lines are proposed
+MEDIAN_OF = 16_000  # similarities at most, or twice as many, tell what is usual in so many video frames
+SHIFTS = np.linspace(-1, 1, 9)  # of a line, in steps that become smaller
+STRETCHES = np.linspace(-1, 1, 5)  # of its rate
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,36 @@ class AlignSettings:
     half_support_s: float = 1.5
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Scale:
+    """The times of frames, off which others are read. edges: (e,) where what the frames say something of begins and
+    ends, in turns: beyond lies a gap.
+    """
+
+    times_s: Floats
+    edges: Floats
+
+    @staticmethod
+    def of(times_s: Floats, interval_s: float) -> _Scale:
+        reach = 0.75 * interval_s + 1e-6
+        gaps = np.flatnonzero(np.diff(times_s) > 2 * reach)
+        ends = np.stack([times_s[gaps] + reach, times_s[gaps + 1] - reach], axis=1).ravel()
+        return _Scale(times_s, np.concatenate([[times_s[0] - reach], ends, [times_s[-1] + reach]]))
+
+    def between(self, at: Floats) -> tuple[NDArray[np.intp], NDArray[np.intp], Floats]:
+        """The frames left and right of times of any shape, and the share of the right one."""
+        last = len(self.times_s) - 1
+        places = np.interp(at, self.times_s, np.arange(last + 1))
+        left = np.minimum(places.astype(np.intp), max(0, last - 1))
+        return left, np.minimum(left + 1, last), places - left
+
+    def covers(self, at: Floats) -> NDArray[np.bool_]:
+        """Whether a frame is near enough to times of any shape to say something of them."""
+        if len(self.edges) == 2:
+            return np.asarray((at >= self.edges[0]) & (at <= self.edges[1]))
+        return np.asarray(np.searchsorted(self.edges, at, side="right") % 2 == 1)
+
+
 @dataclass(frozen=True, eq=False)
 class Timing:
     """When the frames of one side are: times_s (n,) float64, ascending; the side is [start_s, end_s)."""
@@ -84,6 +118,10 @@ class Timing:
         if len(self.times_s) < 2:
             return max(self.end_s - self.start_s, 1e-3)
         return float(np.median(np.diff(self.times_s)))
+
+    @cached_property
+    def scale(self) -> _Scale:
+        return _Scale.of(self.times_s, self.interval_s)
 
     @property
     def duration_s(self) -> float:
@@ -103,6 +141,23 @@ class _Line:
 
     def query_time(self, video_time_s: float) -> float:
         return self.middle_s + (video_time_s - self.position_s) / self.rate
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Lines:
+    """Several lines with one middle. rates, positions_s: (h,)."""
+
+    rates: Floats
+    positions_s: Floats
+    middle_s: float
+
+    def video_times(self, query_times_s: Floats) -> Floats:
+        """(h, m)."""
+        return np.asarray(self.positions_s[:, None] + self.rates[:, None] * (query_times_s - self.middle_s))
+
+    def query_times(self, video_times_s: Floats) -> Floats:
+        """(h, c)."""
+        return np.asarray(self.middle_s + (video_times_s - self.positions_s[:, None]) / self.rates[:, None])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -286,14 +341,15 @@ def _strongest(pair: _Pair) -> tuple[_Strongest, float]:
     for start in range(0, n, BLOCK_FRAMES):
         stop = min(n, start + BLOCK_FRAMES)
         block = pair.columns(start, stop)
-        medians.append(float(np.median(block[:, :: max(1, block.size // 50_000)])))
-        frames = np.broadcast_to(np.arange(start, stop), block.shape)
+        medians.append(float(np.median(block[:, :: max(1, block.size // MEDIAN_OF)])))
+        frames = np.arange(start, stop, dtype=np.int32)
         # equal cells (still footage) must not all fall to the first frames: far below any difference that matters
-        spread = (np.arange(m)[:, None] * 7919 + frames * 104729) % 1009 * np.float32(1e-8)
-        best_values = np.concatenate([best_values, block + spread.astype(np.float32)], axis=1)
-        best_frames = np.concatenate([best_frames, frames], axis=1)
-        keep = min(pair.settings.votes, best_values.shape[1])
-        order = np.argpartition(-best_values, keep - 1, axis=1)[:, :keep]
+        spread = (np.arange(m, dtype=np.int32)[:, None] * 7919 + frames * 104729) & 1023
+        best_values = np.concatenate([best_values, block + spread * np.float32(1e-8)], axis=1)
+        best_frames = np.concatenate([best_frames, np.broadcast_to(frames, block.shape)], axis=1)
+        most = best_values.shape[1]
+        keep = min(pair.settings.votes, most)
+        order = np.argpartition(best_values, most - keep, axis=1)[:, most - keep :]
         best_values = np.take_along_axis(best_values, order, axis=1)
         best_frames = np.take_along_axis(best_frames, order, axis=1)
     return _Strongest(best_frames, best_values.astype(np.float64)), float(np.median(medians))
@@ -343,9 +399,10 @@ def _rates(settings: AlignSettings, query: Timing) -> Floats:
 def _peaks(table: Floats, rates: Floats, *, lowest: float, cell: float, middle: float, pair: _Pair) -> list[_Line]:
     """The highest cells as lines, each of them somewhere on the query more than a second from those before."""
     count = min(table.size, 64 * pair.settings.proposals)
-    strongest = np.argpartition(-table.ravel(), count - 1)[:count]
-    strongest = strongest[np.argsort(-table.ravel()[strongest], kind="stable")]
-    rate_numbers, places = np.divmod(strongest[table.ravel()[strongest] > 0], table.shape[1])
+    cells = table.ravel()
+    strongest = np.argpartition(cells, len(cells) - count)[len(cells) - count :]
+    strongest = strongest[np.argsort(-cells[strongest], kind="stable")]
+    rate_numbers, places = np.divmod(strongest[cells[strongest] > 0], table.shape[1])
     chosen_rates, positions = rates[rate_numbers], lowest + places * cell
     halves = chosen_rates * pair.query.duration_s / 2
     ends = np.stack([positions - halves, positions + halves], axis=1)
@@ -364,10 +421,9 @@ def _promising(pair: _Pair, lines: list[_Line], background: float) -> list[tuple
     for line in lines:
         window = _Window.around(pair, line)
         if window is not None:
-            positions = line.position_s + np.linspace(-1, 1, 9)
-            rates = np.full(len(positions), line.rate)
-            values, shares = _profiles(window, rates, positions, line.middle_s, pair.weights, background)
-            looked.append((float(((values - background) * shares).sum(axis=1).max()), window, line))
+            beside = _Lines(np.full(len(SHIFTS), line.rate), line.position_s + SHIFTS, line.middle_s)
+            fits = _fits(window, beside, pair.weights, background)
+            looked.append((float(fits.max()) - background, window, line))
     looked.sort(key=lambda entry: -entry[0])
     return looked[: pair.settings.refined]
 
@@ -377,11 +433,11 @@ def _promising(pair: _Pair, lines: list[_Line], background: float) -> list[tuple
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Window:
-    """The part of the similarity matrix that a line can reach. matrix: (m, c) float32, columns at times_s (c,)."""
+    """The part of the similarity matrix that a line can reach. matrix: (m, c) float32; scale: of its columns."""
 
     pair: _Pair
     matrix: Similarities
-    times_s: Floats
+    scale: _Scale
 
     @staticmethod
     def around(pair: _Pair, line: _Line) -> _Window | None:
@@ -390,60 +446,55 @@ class _Window:
         start, stop = np.searchsorted(pair.video.times_s, [ends.min() - margin, ends.max() + margin])
         if start == stop:
             return None
-        return _Window(pair, pair.columns(int(start), int(stop)), pair.video.times_s[start:stop])
+        scale = _Scale.of(pair.video.times_s[start:stop], pair.video.interval_s)
+        return _Window(pair, pair.columns(int(start), int(stop)), scale)
 
     def seen_along(self, line: _Line) -> tuple[Floats, NDArray[np.intp]]:
         """Each query frame's similarity to the better of its neighbours on the line (NaN: there is none), and which."""
         at = line.video_times(self.pair.query.times_s)
-        left, right, _, distance = _between(self.times_s, at)
+        left, right, _ = self.scale.between(at)
         rows = np.arange(len(at))
         better = np.where(self.matrix[rows, left] >= self.matrix[rows, right], left, right)
         values = self.matrix[rows, better].astype(np.float64)
         outside = (at < self.pair.video.start_s - 1e-6) | (at > self.pair.video.end_s + 1e-6)
-        values[outside | (distance > _reach(self.pair.video))] = np.nan
+        values[outside | ~self.scale.covers(at)] = np.nan
         return values, better
 
 
-def _between(grid: Floats, at: Floats) -> tuple[NDArray[np.intp], NDArray[np.intp], Floats, Floats]:
-    """Where times lie on a grid: the indices left and right, the share of the right one, the distance to the nearer."""
-    last = len(grid) - 1
-    right = np.minimum(np.maximum(np.searchsorted(grid, at), min(1, last)), last)
-    left = np.maximum(right - 1, 0)
-    step = grid[right] - grid[left]
-    after, before = at - grid[left], grid[right] - at
-    share = np.minimum(np.maximum(after / np.where(step > 0, step, 1.0), 0.0), 1.0)
-    return left, right, share, np.minimum(np.abs(after), np.abs(before))
+def _profiles(window: _Window, lines: _Lines, weights: Floats, background: float) -> tuple[Profile, Profile]:
+    """Similarities along lines (h,) at the query's frames (h, m), and at the video's (h, c): values and weights.
 
-
-def _reach(side: Timing) -> float:
-    """How far from a frame of this side its similarity still says something: beyond lies a gap."""
-    return 0.75 * side.interval_s + 1e-6
-
-
-def _profiles(
-    window: _Window, rates: Floats, positions: Floats, middle: float, weights: Floats, background: float
-) -> tuple[Floats, Floats]:
-    """Similarities along lines (h,): values and weights, both (h, m + c), at the query's frames, then the video's.
-
-    Each of the two parts of the weights sums to a half (or to 0 without evidence). Query frames that a line puts
-    outside the video count as a little less than background, those in a gap of the library not at all.
+    Query frames that a line puts outside the video count as a little less than background, those in a gap of the
+    library not at all.
     """
-    query, video = window.pair.query, window.pair.video
-    at = positions[:, None] + rates[:, None] * (query.times_s - middle)  # (h, m)
-    left, right, share, distance = _between(window.times_s, at)
-    rows = np.arange(len(query.times_s))
-    values = window.matrix[rows, left] * (1 - share) + window.matrix[rows, right] * share
+    query, video, matrix = window.pair.query, window.pair.video, window.matrix.ravel()
+    m, c = window.matrix.shape
+    at = lines.video_times(query.times_s)
+    left, right, share = window.scale.between(at)
+    rows = np.arange(m) * c
+    values = matrix.take(left + rows)
+    values = values + (matrix.take(right + rows) - values) * share
     outside = (at < video.start_s) | (at > video.end_s)
-    from_query = np.where(outside, background - OUTSIDE_COST, values)
-    query_weights = weights * (outside | (distance <= _reach(video)))
+    from_query = np.where(outside, background - OUTSIDE_COST, values), weights * (outside | window.scale.covers(at))
 
-    at = middle + (window.times_s - positions[:, None]) / rates[:, None]  # (h, c)
-    left, right, share, distance = _between(query.times_s, at)
-    columns = np.arange(len(window.times_s))
-    from_video = window.matrix[left, columns] * (1 - share) + window.matrix[right, columns] * share
-    video_weights = np.where(share < 0.5, weights[left], weights[right]) * (distance <= _reach(query))
-    halves = [part / np.maximum(2 * part.sum(axis=1, keepdims=True), 1e-12) for part in (query_weights, video_weights)]
-    return np.concatenate([from_query, from_video], axis=1), np.concatenate(halves, axis=1)
+    at = lines.query_times(window.scale.times_s)
+    left, right, share = query.scale.between(at)
+    columns = np.arange(c)
+    values = matrix.take(left * c + columns)
+    values = values + (matrix.take(right * c + columns) - values) * share
+    nearer = np.where(share < 0.5, left, right)
+    return from_query, (values, weights.take(nearer) * query.scale.covers(at))
+
+
+def _fits(window: _Window, lines: _Lines, weights: Floats, background: float) -> Floats:
+    """(h,) how similar both sides are along lines: the mean over the query's frames and that over the video's count
+    alike, and as background where there are none.
+    """
+    fits = np.full(len(lines.rates), background)
+    for values, counted in _profiles(window, lines, weights, background):
+        total = counted.sum(axis=1)
+        fits += (((values - background) * counted).sum(axis=1) / np.maximum(total, 1e-12)) / 2
+    return fits
 
 
 def _fit(window: _Window, line: _Line, weights: Floats, background: float, *, free_rate: bool) -> tuple[_Line, float]:
@@ -454,15 +505,15 @@ def _fit(window: _Window, line: _Line, weights: Floats, background: float, *, fr
     settings = window.pair.settings
     shift, stretch = 1.0, 0.05 if free_rate else 0.0
     while shift > 0.02 or stretch * length > 0.04:
-        stretched = rate * (1 + stretch * np.linspace(-1, 1, 5 if free_rate else 1))
-        limited = np.sign(rate) * np.clip(np.abs(stretched), settings.min_rate, settings.max_rate)
-        rates = limited if free_rate else np.array([rate])
-        positions = position + shift * np.linspace(-1, 1, 9)
-        grid = np.repeat(rates, len(positions)), np.tile(positions, len(rates))
-        values, shares = _profiles(window, *grid, middle, weights, background)
-        fits = (values * shares).sum(axis=1) + background * (1 - shares.sum(axis=1))
-        best = int((fits - 1e-5 * np.abs(grid[1] - position)).argmax())  # where all fit alike, the line stays
-        rate, position, fit = float(grid[0][best]), float(grid[1][best]), float(fits[best])
+        rates = np.array([rate])
+        if free_rate:
+            stretched = np.abs(rate * (1 + stretch * STRETCHES))
+            rates = np.sign(rate) * np.minimum(np.maximum(stretched, settings.min_rate), settings.max_rate)
+        positions = position + shift * SHIFTS
+        lines = _Lines(rates.repeat(len(positions)), np.tile(positions, len(rates)), middle)
+        fits = _fits(window, lines, weights, background)
+        best = int((fits - 1e-5 * np.abs(lines.positions_s - position)).argmax())  # where all fit alike, the line stays
+        rate, position, fit = float(lines.rates[best]), float(lines.positions_s[best]), float(fits[best])
         shift, stretch = shift / 4, stretch / 4
     return _Line(rate, position, middle), fit
 
@@ -486,10 +537,9 @@ def _beyond_chance(window: _Window, other: _Line, plain: _Line, weights: Floats,
 
     A wrong rate costs most at the ends and nothing in the middle, so the noise is taken from neighbouring frames.
     """
-    rates, positions = np.array([other.rate, plain.rate]), np.array([other.position_s, plain.position_s])
-    values, shares = _profiles(window, rates, positions, plain.middle_s, weights, background)
-    compared = shares[:, : len(weights)].min(axis=0) > 0
-    gains = (values[0] - values[1])[: len(weights)][compared]
+    both = np.array([other.rate, plain.rate]), np.array([other.position_s, plain.position_s])
+    (values, counted), _ = _profiles(window, _Lines(*both, plain.middle_s), weights, background)
+    gains = (values[0] - values[1])[counted.min(axis=0) > 0]
     if len(gains) < 4:
         return False
     noise = max(LEAST_NOISE, float(np.sqrt(np.mean(np.square(np.diff(gains))) / 2)))

@@ -113,14 +113,10 @@ def seen_otherwise(question: Question, *, codec: LatentCodec, head: EmbeddingHea
     rows, asked = question.pictures.rows, question.frames
     for view in views(question.pictures.frames, display_aspect=question.pictures.display_aspect):
         seen = rows[view.rows]
-        informative = (~low_information(view.frames)).astype(np.float32)
-        yield replace(
-            asked,
-            vectors=head.embed(codec.nearest(view.frames)),
-            times_s=asked.times_s[seen],
-            weights=informative * asked.weights[seen],
-            view=view.name,
-        )
+        weights = ~low_information(view.frames) * asked.weights[seen]
+        if weights.any():
+            vectors = head.embed(codec.nearest(view.frames))
+            yield replace(asked, vectors=vectors, times_s=asked.times_s[seen], weights=weights, view=view.name)
 
 
 def ask_stored(

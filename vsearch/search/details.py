@@ -9,7 +9,7 @@ share everything that stands still.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -165,30 +165,52 @@ def _means_anything(affine: NDArray[np.float64]) -> bool:
     return bool(small >= SMALLEST and large <= LARGEST and large <= MOST_SHEARED * small)
 
 
-def motions(asked: Luma, found: Luma, alike: Likeness, lineups: Sequence[Lineup]) -> list[Motion]:
-    """How pictures of a query (m, H, W) uint8 and of a video (k, H, W) change where the map says that they show the
-    same, in each lineup of them (the expected one first) that says anything: other moments of one place agree in none.
+class Ground:
+    """What pictures of a query and of a video (k, H, W) uint8 show where the map says that they show the same.
+
+    asked: the query's pictures (H, W) uint8 by their rows, more of which may come later.
     """
-    affine = alike.map
-    fewest = 2 if len(lineups[0].rows) > 1 else 3  # where the expected one says nothing, others must say more
-    lineups = [lineup for lineup in lineups if len(lineup.rows) >= fewest]
-    if affine is None or alike.alike < FEWEST or not lineups:
-        return []
-    height, width = asked.shape[1:]
-    how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
 
-    def seen(picture: Luma) -> Floats:
-        return _coarse(cv2.warpAffine(picture, affine, (width, height), flags=how))
+    def __init__(self, asked: Mapping[int, Luma], found: Luma, alike: Likeness) -> None:
+        self._asked, self._alike = asked, alike
+        self._here: dict[int, Floats] = {}
+        self._shown: NDArray[np.bool_] | None = None
+        affine = alike.map
+        if affine is None or alike.alike < FEWEST:
+            return
+        height, width = next(iter(asked.values())).shape
+        how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
 
-    shown = seen(np.full(found.shape[1:], 255, np.uint8)) > SHOWN
-    if shown.sum() < LEAST_SHOWN:
-        return []
-    here = np.stack([_coarse(picture[:, ::-1] if alike.mirrored else picture)[shown] for picture in asked])
-    there = np.stack([seen(picture)[shown] for picture in found])
-    found_in = [_agreement(lineup, here[lineup.rows], there[lineup.columns]) for lineup in lineups]
-    if alike.alike >= FEWEST_MOVING:
-        return found_in
-    return [replace(one, agreement=min(one.agreement, 0.0)) for one in found_in]
+        def seen(picture: Luma) -> Floats:
+            return _coarse(cv2.warpAffine(picture, affine, (width, height), flags=how))
+
+        shown = seen(np.full(found.shape[1:], 255, np.uint8)) > SHOWN
+        if shown.sum() >= LEAST_SHOWN:
+            self._shown = shown
+            self._there = np.stack([seen(picture)[shown] for picture in found])
+
+    def motions(self, lineups: Sequence[Lineup]) -> list[Motion]:
+        """How both sides change in each lineup (the expected one first) that says anything: other moments of one place
+        agree in none. Under a map of few details it speaks only against a match.
+        """
+        if self._shown is None or not lineups:
+            return []
+        fewest = 2 if len(lineups[0].rows) > 1 else 3  # where the expected one says nothing, others must say more
+        found = [self._motion(lineup) for lineup in lineups if len(lineup.rows) >= fewest]
+        if self._alike.alike >= FEWEST_MOVING:
+            return found
+        return [replace(one, agreement=min(one.agreement, 0.0)) for one in found]
+
+    def _motion(self, lineup: Lineup) -> Motion:
+        here = np.stack([self._cells(row) for row in lineup.rows.tolist()])
+        return _agreement(lineup, here, self._there[lineup.columns])
+
+    def _cells(self, row: int) -> Floats:
+        """What one of the query's pictures shows there, (c,)."""
+        if row not in self._here:
+            picture = self._asked[row]
+            self._here[row] = _coarse(picture[:, ::-1] if self._alike.mirrored else picture)[self._shown]
+        return self._here[row]
 
 
 def _agreement(lineup: Lineup, here: Floats, there: Floats) -> Motion:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from vsearch.errors import LatentError
 from vsearch.records import CHUNK_FRAMES, Segment
 from vsearch.search.calibration import Looks
-from vsearch.search.details import Details, Likeness, Lineup, Luma, Motion, details_of, likeness, luma_of, motions
+from vsearch.search.details import Details, Ground, Likeness, Lineup, Luma, Motion, details_of, likeness, luma_of
 from vsearch.search.gallery import Track
 from vsearch.search.structure import nearest
 
@@ -80,6 +80,10 @@ class Seen:
         best = max(expected, key=_placing)
         return Seen(alike, best, max(motions, key=_placing, default=best))
 
+    def may_be_paced(self, pairs: int) -> bool:
+        """Whether another rate may win, of so many pairs at most."""
+        return 1 - 1 / pairs >= _placing(self.motion) + RATE_GAIN
+
     def placed(self, segment: Segment, track: Track) -> Segment:
         """The segment where what moves agrees, and at the rate at which it does."""
         best = self.paced if _placing(self.paced) >= _placing(self.motion) + RATE_GAIN else self.motion
@@ -136,27 +140,34 @@ class Looker:
         return self._look(track, segment)
 
     def _look(self, track: Track, segment: Segment) -> Seen | None:
-        columns, lineups = side_by_side(self._shown.times_s, track, segment)
-        rows = np.unique(np.concatenate([lineup.rows for lineup in lineups]))
         try:
             stored = self._stored(track.video_id)
-            if stored is None or not self._learn(rows):
+            if stored is None:
                 return None
-            there = luma_of(stored(track.numbers[columns]))
+            beside = side_by_side(self._shown.times_s, track, segment)
+            if not self._learn(beside.lineups):
+                return None
+            there = luma_of(stored(track.numbers[beside.columns]))
         except LatentError as error:
             _log.warning("v%d: its pictures can't be compared: %s", track.video_id, error)
             return None
-        here = np.stack([self._luma[row] for row in rows.tolist()])
-        expected = lineups[0]
+        expected = beside.lineups[0]
         some = np.unique(np.linspace(0, len(expected.rows) - 1, DETAILED).round().astype(np.int64))
         details = self._details_of(expected.rows[some]), _all_details(there[expected.columns[some]])
-        alike = likeness(*details, width=here.shape[2])
-        within = [replace(lineup, rows=np.searchsorted(rows, lineup.rows)) for lineup in lineups]
-        return Seen.of(alike, motions(here, there, alike, within), segment.rate)
+        alike = likeness(*details, width=self._luma[int(expected.rows[0])].shape[1])
+        ground = Ground(self._luma, there, alike)
+        motions = ground.motions(beside.lineups)
+        seen = Seen.of(alike, motions, segment.rate)
+        if motions and seen.may_be_paced(len(beside.columns)):
+            paced = list(beside.paced())
+            self._learn(paced)
+            seen = Seen.of(alike, motions + ground.motions(paced), segment.rate)
+        return seen
 
-    def _learn(self, rows: NDArray[np.int64]) -> bool:
-        """Whether the query has these pictures; they are kept. May raise LatentError."""
-        new = np.array([row for row in rows.tolist() if row not in self._luma], np.int64)
+    def _learn(self, lineups: Sequence[Lineup]) -> bool:
+        """Whether the query has the pictures of these lineups; they are kept. May raise LatentError."""
+        rows = {row for lineup in lineups for row in lineup.rows.tolist()}
+        new = np.array(sorted(rows - self._luma.keys()), np.int64)
         if len(new):
             pictures = self._shown.pictures(new)
             if pictures is None:
@@ -175,12 +186,45 @@ def _all_details(pictures: Iterable[Luma]) -> list[Details]:
         return list(pool.map(details_of, pictures))
 
 
-def side_by_side(
-    times_s: NDArray[np.float64], track: Track, segment: Segment
-) -> tuple[NDArray[np.int64], list[Lineup]]:
-    """Which frames of a track to look at, (n,) ascending, at most `WATCHED`, and which pictures of a query at these
-    times (m,) beside which of them: as the segment's line has it, then as lines do that lie earlier or later.
+@dataclass(frozen=True, slots=True, eq=False)
+class Beside:
+    """Frames of a track, beside pictures of a query. columns: (n,) of the track, ascending, at most `WATCHED`, at
+    video_s; inside: (m,) the query's pictures that the segment has, at times_s, step_s apart; lineups: of both as the
+    segment's line has it, then as lines do that lie earlier or later.
     """
+
+    segment: Segment
+    columns: NDArray[np.int64]
+    video_s: NDArray[np.float64]
+    inside: NDArray[np.intp]
+    times_s: NDArray[np.float64]
+    step_s: float
+    lineups: Sequence[Lineup]
+
+    def paced(self) -> Iterator[Lineup]:
+        """What would be beside the pictures if the video passed at other rates, about the middle of the segment, and up
+        to `PACED_SHIFTED_S` earlier or later. Only where there are pictures enough, and often enough.
+        """
+        segment, step_s = self.segment, self.step_s
+        if len(self.times_s) < LEAST_PACED or len(self.columns) < LEAST_PACED or step_s > SHIFTED_S / 2:
+            return
+        middle = np.array([segment.query_start_s + segment.query_end_s]) / 2
+        from_middle = self.video_s - segment.video_times(middle)
+        most = int(PACED_SHIFTED_S / step_s)
+        near_s = np.full(len(self.columns), step_s / 2)
+        for rate in RATES:
+            if abs(np.log2(rate / abs(segment.rate))) < LEAST_PACE:
+                continue
+            signed = rate * float(np.sign(segment.rate))
+            asked_s = middle + from_middle / signed
+            for shift in range(-most, most + 1):
+                lineup = _lineup(shift * step_s, signed, self.times_s, asked_s, near_s)
+                if len(lineup.rows) >= LEAST_PACED:
+                    yield replace(lineup, rows=self.inside[lineup.rows])
+
+
+def side_by_side(times_s: NDArray[np.float64], track: Track, segment: Segment) -> Beside:
+    """Which frames of a track to look at, and beside which pictures of a query at these times (m,)."""
     inside = np.flatnonzero((times_s >= segment.query_start_s - 1e-6) & (times_s <= segment.query_end_s + 1e-6))
     if len(inside) == 0:
         inside = np.array([np.abs(times_s - (segment.query_start_s + segment.query_end_s) / 2).argmin()])
@@ -198,30 +242,8 @@ def side_by_side(
     near_s = np.full(len(columns), step_s / 2)
     for shift in sorted(range(-most, most + 1), key=abs)[1:]:
         lineups.append(_lineup(shift * step_s, segment.rate, times, asked_s[columns], near_s))
-    lineups += _paced(segment, times, track.times_s[columns], step_s)
-    return columns.astype(np.int64), [replace(one, rows=inside[one.rows]) for one in lineups]
-
-
-def _paced(
-    segment: Segment, times_s: NDArray[np.float64], video_s: NDArray[np.float64], step_s: float
-) -> Iterator[Lineup]:
-    """What would be beside pictures at these times of a video if it passed at other rates, about the middle of the
-    segment, and up to `PACED_SHIFTED_S` earlier or later. Only where there are pictures enough, and often enough.
-    """
-    if len(times_s) < LEAST_PACED or len(video_s) < LEAST_PACED or step_s > SHIFTED_S / 2:
-        return
-    middle = np.array([segment.query_start_s + segment.query_end_s]) / 2
-    from_middle = video_s - segment.video_times(middle)
-    most = int(PACED_SHIFTED_S / step_s)
-    for rate in RATES:
-        if abs(np.log2(rate / abs(segment.rate))) < LEAST_PACE:
-            continue
-        signed = rate * float(np.sign(segment.rate))
-        asked_s = middle + from_middle / signed
-        for shift in range(-most, most + 1):
-            lineup = _lineup(shift * step_s, signed, times_s, asked_s, np.full(len(video_s), step_s / 2))
-            if len(lineup.rows) >= LEAST_PACED:
-                yield lineup
+    lineups = [replace(one, rows=inside[one.rows]) for one in lineups]
+    return Beside(segment, columns.astype(np.int64), track.times_s[columns], inside, times, step_s, lineups)
 
 
 def _spread(columns: NDArray[np.intp], most: int) -> NDArray[np.intp]:
