@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -50,6 +50,7 @@ Query = Path | str | Examples
 
 LOOKS = 8  # matches of a query whose pictures are compared, at most
 FIRST_LOOKS = 4  # the same before it is seen otherwise
+PLACES = 3  # of a video that are looked at where the likeliest is doubtful
 LOOKS_AT_ALL = 64  # where all above a score are asked for
 WORTH_A_LOOK = 0.03  # the probability from which on pictures may change the answer
 WORTH_ANOTHER = 0.1  # the same once one match is beyond doubt
@@ -299,18 +300,21 @@ class SearchSession:
         from vsearch.search.rank import rank
 
         hits, looker = self._request.hits, self._looker(question)
+        asked: dict[Match, QueryFrames] = {}  # with what each match was found
         candidates = None if hits is None else max(CANDIDATES, CANDIDATES_A_HIT * hits)
 
         def looked(matches: list[Match], *, most: int = LOOKS) -> list[Match]:
             best = rank(matches, k=None, min_similarity=self._least.similarity, per_video=per_video)
-            return best if looker is None else self._looked(best, looker, most=most)
+            return best if looker is None else self._looked(best, looker, asked if per_video == 1 else {}, most=most)
 
         def watch(track: Track, match: Match) -> None:
             if looker is not None and match.segment.score >= LIKELY:
                 looker.look_ahead(track, match.segment)
 
         def seen(frames: QueryFrames) -> list[Match]:
-            return self._seen(frames, per_video=per_video, allowed=self._allowed, candidates=candidates, watch=watch)
+            found = self._seen(frames, per_video=per_video, allowed=self._allowed, candidates=candidates, watch=watch)
+            asked.update(dict.fromkeys(found, frames))
+            return found
 
         try:
             matches = looked(seen(question.frames), most=FIRST_LOOKS if self._request.views else LOOKS)
@@ -330,8 +334,13 @@ class SearchSession:
         good = [match for match in matches if match.segment.score >= self._least.of(match.segment)]
         return rank(good, k=k, min_similarity=self._least.similarity, per_video=per_video)
 
-    def _looked(self, matches: Sequence[Match], looker: Looker, *, most: int = LOOKS) -> list[Match]:
-        """The matches, best first as vectors have them; of the likeliest the pictures are compared as well."""
+    def _looked(
+        self, matches: Sequence[Match], looker: Looker, asked: Mapping[Match, QueryFrames], *, most: int = LOOKS
+    ) -> list[Match]:
+        """The matches, best first as vectors have them; of the likeliest the pictures are compared as well.
+
+        asked: with what those were found that may be elsewhere in their video as well.
+        """
         most = LOOKS_AT_ALL if self._request.hits is None else most
         new = [match for match in matches if match.segment.details is None and match.segment.score >= WORTH_A_LOOK]
         likely = new[:most]
@@ -340,10 +349,26 @@ class SearchSession:
         worth = WORTH_A_LOOK
         for match in likely:
             if match.segment.score >= worth and match.video_id in tracks:
-                seen[match] = replace(match, segment=looker.at(tracks[match.video_id], match.segment))
+                seen[match] = self._look(match, tracks[match.video_id], looker, asked.get(match))
                 if self._is_plain([seen[match]]):
                     worth = WORTH_ANOTHER
         return [seen.get(match, match) for match in matches]
+
+    def _look(self, match: Match, track: Track, looker: Looker, asked: QueryFrames | None) -> Match:
+        """The match with what its pictures say. Where what moves in them does not agree, other places of the video may
+        show the same room at the right moment.
+        """
+        from vsearch.search.engine import places_of
+
+        seen = looker.seen(track, match.segment)
+        found = looker.judged(track, match.segment, seen)
+        if asked is not None and seen is not None and seen.doubtful:
+            others = places_of(
+                asked, track, self._index, most=PLACES, beside=match.segment, judge=self._judge, settings=self._settings
+            )
+            likely = [segment for segment in others if segment.score >= WORTH_A_LOOK]
+            found = max([found, *(looker.at(track, one) for one in likely)], key=lambda one: one.score)
+        return replace(match, segment=found)
 
     def _looker(self, question: Question) -> Looker | None:
         """Who compares a query's pictures with stored ones; None where nobody measured what they say."""
@@ -375,7 +400,7 @@ class SearchSession:
         """Every match of a query, as it is, among these frames (n,), ascending."""
         matches = self._seen(question.frames, per_video=None, allowed=frames, candidates=None)
         looker = self._looker(question)
-        found = matches if looker is None else self._looked(matches, looker)
+        found = matches if looker is None else self._looked(matches, looker, {})
         return [match for match in found if match.segment.score >= self._least.of(match.segment)]
 
     def _seen(

@@ -20,11 +20,12 @@ from vsearch.records import FRAME_NUMBER_BITS, frame_id
 from vsearch.search.ann.base import AnnIndex
 from vsearch.search.cache import open_index
 from vsearch.search.calibration import Background, Calibration, Judge
-from vsearch.search.engine import Recurrence, SearchSettings, discounted, find
+from vsearch.search.engine import Recurrence, SearchSettings, discounted, find, places_of
 from vsearch.search.gallery import Gallery
 from vsearch.search.queries.base import QueryFrames
 
 COURSES = [world(60, seed=number) for number in range(8)]
+CALIBRATION = Calibration((-8.0, 14.0, *[0.0] * 7), {"duplicate": 0.9, "similar": 0.5, "any": 0.0})
 
 
 @pytest.fixture(scope="module")
@@ -245,8 +246,7 @@ def test_only_frames_of_enough_videos_lose_weight(serial: tuple[Gallery, AnnInde
 def test_a_title_in_common_is_no_match_by_probability_and_moments_after_it_are(
     serial: tuple[Gallery, AnnIndex],
 ) -> None:
-    calibration = Calibration((-8.0, 14.0, *[0.0] * 7), {"duplicate": 0.9, "similar": 0.5, "any": 0.0})
-    judge = Judge(calibration, Background(world(1, seed=5), np.zeros(20, np.int64)))
+    judge = Judge(CALIBRATION, Background(world(1, seed=5), np.zeros(20, np.int64)))
     query = excerpt(np.concatenate([world(6, seed=500), world(30, seed=603)]), 0, 10)
     found = find(query, *serial, k=24, judge=judge, settings=RECURRENCE)
     assert found[0].video_id == 4
@@ -286,3 +286,21 @@ def test_filters_do_not_change_what_recurs(serial: tuple[Gallery, AnnIndex]) -> 
     assert all(match.segment == everywhere[match.video_id] for match in within)
     unlimited = find(query, gallery, index, k=5, settings=replace(RECURRENCE, candidates=None))
     assert unlimited[0].video_id == 4
+
+
+def test_other_places_of_a_video_do_not_touch_the_one_that_is_known(tmp_path: Path) -> None:
+    course = world(12, seed=5)
+    with Store.open(tmp_path, writable=True, create=True) as store:
+        film = [world(20, seed=6), course, world(20, seed=7), course, world(20, seed=8)]
+        video_id = put(store, np.concatenate(film), "film")
+        gallery = Gallery(store, HEAD)
+        index = open_index(gallery, None, d=D)
+        query = excerpt(course, 3, 9)
+        (first,) = find(query, gallery, index)
+        (track,) = gallery.tracks([video_id])
+        judge = Judge(CALIBRATION, Background(track.vectors[:20], np.zeros(20, np.int64)))
+        others = places_of(query, track, index, most=3, beside=first.segment, judge=judge, settings=SearchSettings())
+    places = sorted([first.segment, others[0]], key=lambda one: one.start_s)
+    assert [one.start_s for one in places] == pytest.approx([23.0, 55.0], abs=0.5)
+    assert all(one.end_s <= first.segment.start_s or one.start_s >= first.segment.end_s for one in others)
+    assert others[0].score > max(one.score for one in others[1:])

@@ -168,6 +168,21 @@ def test_a_segment_is_put_where_what_moves_agrees(off_s: float) -> None:
     assert (found.query_start_s, found.query_end_s) == (0.0, 5.0)
 
 
+def test_another_moment_of_a_room_is_doubtful_and_the_right_one_is_not() -> None:
+    seen = {
+        at: looker(walk(10, 6), walk(0, 30)).seen(track(), replace(SEGMENT, start_s=at, end_s=at + 5))
+        for at in (2.0, 10.0)
+    }
+    assert [one is not None and one.doubtful for one in seen.values()] == [True, False]
+
+
+def test_what_stands_still_is_not_doubtful() -> None:
+    still = np.repeat(footage(1)[:1], 30, axis=0)
+    seen = looker(still[:5], still).seen(track(), SEGMENT)
+    assert seen is not None
+    assert not seen.doubtful
+
+
 def swings(moments: np.ndarray) -> np.ndarray:
     """The same room, in which a block swings."""
     (room,) = scene_frames(4, 1)

@@ -104,6 +104,26 @@ def find(
     return rank(matches, k=k, min_similarity=min_similarity, per_video=per_video)
 
 
+def places_of(
+    query: QueryFrames,
+    track: Track,
+    index: AnnIndex,
+    *,
+    most: int,
+    beside: Segment,
+    judge: Judge | None,
+    settings: SearchSettings,
+) -> list[Segment]:
+    """Where else in a video than in a segment a query may be, with probabilities: those of its best places, disjoint in
+    the video, that do not touch the segment.
+    """
+    query = discounted(query.informative(), index, settings)
+    probable = judge.of(query) if judge is not None else uncalibrated
+    segments = segments_of(query, track, max_segments=most, settings=settings.align)
+    others = [one for one in segments if one.end_s <= beside.start_s or one.start_s >= beside.end_s]
+    return [probable(track, segment) for segment in others]
+
+
 def discounted(query: QueryFrames, index: AnnIndex, settings: SearchSettings) -> QueryFrames:
     """The query with little weight on frames that recur in the library; unchanged where none does, or most do."""
     return replace(query, weights=_discounted(query, _Neighbours(query, index, settings), settings.recurrence))

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from vsearch.errors import LatentError
 from vsearch.records import CHUNK_FRAMES, Segment
-from vsearch.search.calibration import Looks
+from vsearch.search.calibration import MOVES, Looks
 from vsearch.search.details import Details, Ground, Likeness, Lineup, Luma, Motion, details_of, likeness, luma_of
 from vsearch.search.gallery import Track
 from vsearch.search.structure import nearest
@@ -35,6 +35,7 @@ LEAST_PACED = 4  # pairs of pictures by which a rate is told
 RATE_COST = 0.03  # of agreement, for a rate that is not that of the original
 RATE_GAIN = 0.1  # of agreement, that another rate has to win
 SURELY = 0.3  # the agreement from which on a segment is put where it is reached
+AS_IN_A_COPY = 0.6  # the agreement that copies have usually
 LEAST_STEP_S = 0.2  # between the shifts that are tried
 WORKERS = 2  # pictures whose details are sought at once
 
@@ -79,6 +80,11 @@ class Seen:
         expected = [one for one in motions if one.rate == rate] or [Motion(rate=rate)]
         best = max(expected, key=_placing)
         return Seen(alike, best, max(motions, key=_placing, default=best))
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether something moves, and not as it would in a copy."""
+        return self.motion.change > MOVES and self.motion.agreement < AS_IN_A_COPY
 
     def may_be_paced(self, pairs: int) -> bool:
         """Whether another rate may win, of so many pairs at most."""
@@ -125,7 +131,10 @@ class Looker:
         """The segment with the probability that its pictures give it, where they agree best; as it is where there are
         none.
         """
-        seen = self.seen(track, segment)
+        return self.judged(track, segment, self.seen(track, segment))
+
+    def judged(self, track: Track, segment: Segment, seen: Seen | None) -> Segment:
+        """The same of a segment whose pictures were compared already."""
         if seen is None:
             return segment
         return self._looks.judged(seen.placed(segment, track), seen.alike, seen.motion)
