@@ -8,6 +8,7 @@ the error of the estimate. Same sources, same recipe, same bytes.
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -35,6 +36,7 @@ from vsearch.training.parts import CodedSource, Shape, SourceFacts, code_source
 ENTRY_FRAMES = 1500  # longer videos become several entries of one group
 SAMPLED = 24  # one entry in so many is coded to choose the quality
 SAMPLED_FRAMES = 50  # at most, of one entry
+MOST_A_STEP = 1.15  # that one step of quality saves
 MARGIN = 0.98  # of what is left, which the estimate from the sample may reach
 _DESCRIPTION_BYTES = 1024  # of an entry in a part's header and in the index, at most; 8 more for each packet
 _TOO_MUCH = "the sources do not fit into total_bytes; raise it, or lower fps, video_side or photo_side"
@@ -107,14 +109,18 @@ def _coded_within(
     """The entries of one kind, as fine as lets them and the later ones fit, by estimate. They alone surely fit."""
     if not kind:
         return []
-    for quality in range(fitting_quality([*kind, *later], budget, pool), COARSEST + 1):
+    quality = fitting_quality([*kind, *later], budget, pool)
+    while quality <= COARSEST:
         coded = []
         for source in pool.map(partial(_coded, quality=quality), kind):
             coded.append(source)
             progress.advance(files=1)
-        if sum(source.size_bytes for source in coded) <= budget:
+        size = sum(source.size_bytes for source in coded)
+        if size <= budget:
             return coded
         progress.advance(files=-len(coded))
+        # All are coded again, so one step at a time would take long: as many as surely are too few.
+        quality += max(1, int(math.log(size / budget) / math.log(MOST_A_STEP)) if budget > 0 else COARSEST)
     raise InputError(_TOO_MUCH)
 
 
