@@ -1,17 +1,19 @@
 """Fitting a head's calibration: what the search says of generated queries whose answer is known.
 
-Edited excerpts of the videos that the head's training held out are asked of a gallery of all packed videos, views of
-the query included. The best segment in the query's own group shows the same material; the best one in another scene
-does not, nor does the best one elsewhere in the query's own video, where that looks different: other footage of one
-camera is what is taken for a copy most easily. What an edit shows beside or around the excerpt counts neither way, and
-neither does its own video at another moment than that which the excerpt is of. The likeliest segments by vectors alone
-are then looked at, as a search would, and what their pictures say is fitted on top.
+Edited excerpts of the videos that the head's training held out (it knows the others) are asked of a gallery of all
+packed videos, views of the query included. The best segment in the query's own group shows the same material; the best
+one in another scene does not, nor does the best one elsewhere in the query's own video, where that looks different:
+other footage of one camera is what is taken for a copy most easily. What an edit shows beside or around the excerpt
+counts neither way, and neither does its own video at another moment than that which the excerpt is of.
+
+What pictures say besides is fitted on excerpts of all videos, since nothing was trained to compare pictures and few
+videos are held out: the likeliest segments by vectors alone are looked at, as a search would.
 The models that are fitted are in `vsearch.search.calibration`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -69,22 +71,28 @@ def calibrate(
     queries: int = 600,
     seed: int = 11,
     same: Collection[SamePicture] = (),
+    without: Collection[str] = (),
     progress: Progress | None = None,
 ) -> Calibration:
     """Fit the calibration of the head in the folder `head` and write it into its card.
 
     codec: the folder of the codec whose latents it reads. frames: the packed frames that it was trained with. queries:
-    the shipped head's figures are of 1,000. seed: by default that of the shipped head. same: pairs of packed files that
-    show the same material, though their scenes say otherwise; they count neither way. Raises InputError when the head
-    brings no background frames, or no video was held out.
+    of either kind; the shipped head's figures are of 1,000. seed: by default that of the shipped head. same: pairs of
+    packed files that show the same material, though their scenes say otherwise; they count neither way. without: packed
+    files whose groups tell nothing of what pictures say, such as those that it is measured with. Raises InputError when
+    the head brings no background frames, or no video was held out.
     """
     progress = progress or SilentProgress()
-    made = _Made(PackedFrames(frames, progress), queries, seed, {frozenset(pair) for pair in same})
-    gallery = _Gallery.of(made.packed, load_codec(codec), load_head(head))
-    found = generated_pairs(made, gallery, progress)
-    plain = calibration_of(Pairs.of(found))
-    looks = looks_of(Pairs.of(looked_pairs(made, gallery, likely_pairs(found, plain), progress)))
-    calibration = replace(plain, looks=looks)
+    packed = PackedFrames(frames, progress)
+    gallery = _Gallery.of(packed, load_codec(codec), load_head(head))
+    held_out = [entry for entry in gallery.entries if entry.held_out]
+    made = _Made(packed, held_out, queries, seed, {frozenset(pair) for pair in same})
+    plain = calibration_of(Pairs.of(generated_pairs(made, gallery, progress)))
+    left_out = {entry.group for entry in gallery.entries if entry.file in without}
+    asked = [entry for entry in gallery.entries if entry.group not in left_out]
+    made = replace(made, asked=asked, seed=seed + 1, left_out=left_out)
+    likely = likely_pairs(generated_pairs(made, gallery, progress), plain)
+    calibration = replace(plain, looks=looks_of(Pairs.of(looked_pairs(made, gallery, likely, progress))))
     files = ModelFiles.read(head)
     write_card(files, search={**files.search, "calibration": {**calibration.as_json(), "queries": queries}})
     return calibration
@@ -92,15 +100,26 @@ def calibrate(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Made:
-    """The queries that are made up: the same ones each time."""
+    """The queries that are made up, the same ones each time: excerpts of those `asked`. left_out: groups that are not
+    searched.
+    """
 
     packed: PackedFrames
+    asked: Sequence[PackedEntry]
     queries: int
     seed: int
     same: Collection[frozenset[str]] = ()
+    left_out: Collection[str] = ()
 
     def excerpts(self) -> Iterator[Excerpt]:
-        return edited_excerpts(self.packed, self.queries, np.random.default_rng(self.seed))
+        return edited_excerpts(self.packed, self.asked, self.queries, np.random.default_rng(self.seed))
+
+    def strange(self, entry: PackedEntry, of: Excerpt) -> bool:
+        """Whether a video of another group shows other material: lookalikes of the same scene tell nothing, nor does
+        what the edit shows besides.
+        """
+        known = entry.scene in (of.entry.scene, of.beside.scene) or frozenset((entry.file, of.entry.file)) in self.same
+        return not known and entry.group not in self.left_out
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -205,7 +224,7 @@ def generated_pairs(made: _Made, gallery: _Gallery, progress: Progress) -> list[
         rest = gallery.besides(excerpt)
         for query in _queries(excerpt, gallery.codec, gallery.head):
             level = background.level(query.vectors, query.weights)
-            asked = [(own, False, track) for own, track in gallery.candidates(query, excerpt, made.same)]
+            asked = [(own, False, track) for own, track in gallery.candidates(query, excerpt, made.strange)]
             asked += [] if rest is None else [(False, True, rest)]
             for own, elsewhere, track in asked:
                 for segment in segments_of(query, track, max_segments=1, settings=AlignSettings()):
@@ -316,10 +335,10 @@ class _Gallery:
         return bool(np.sqrt(np.square(shown[:n] - shown[n:]).mean()) >= DIFFERENT)
 
     def candidates(
-        self, query: QueryFrames, of: Excerpt, same: Collection[frozenset[str]] = ()
+        self, query: QueryFrames, of: Excerpt, strange: Callable[[PackedEntry, Excerpt], bool]
     ) -> Iterator[tuple[bool, Track]]:
-        """The videos that most resemble a query, and those of the group that it is of: whether it is such a one, and
-        the track. Lookalikes of the same scene are left out, what the edit shows besides, and what shows the `same`.
+        """The `strange` videos that most resemble a query, and those of the group that it is of: whether it is such a
+        one, and the track.
         """
         nearest = np.maximum.reduceat(query.vectors @ self.vectors.T, self.firsts, axis=1).mean(axis=0)
         others = 0
@@ -327,11 +346,7 @@ class _Gallery:
             entry = self.entries[number]
             if entry.group == of.entry.group:
                 yield True, self.tracks[number]
-            elif (
-                others < CANDIDATES
-                and entry.scene not in (of.entry.scene, of.beside.scene)
-                and frozenset((entry.file, of.entry.file)) not in same
-            ):
+            elif others < CANDIDATES and strange(entry, of):
                 others += 1
                 yield False, self.tracks[number]
 

@@ -79,8 +79,19 @@ def calibration(
         list[str] | None,
         typer.Option(metavar="A=B", help="Two packed files that show the same material, whatever their scenes say."),
     ] = None,
+    without: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            exists=True,
+            dir_okay=False,
+            help="Names of packed files, one a line, on which what pictures say is not fitted: those that you measure "
+            "with.",
+        ),
+    ] = None,
 ) -> None:
-    """Fit a head's probabilities again, with edited excerpts of the videos that its training held out.
+    """Fit a head's probabilities again, with edited excerpts of the videos that its training held out, and of all for
+    what pictures say.
 
     \b
       vsearch train calibration --config head.toml --head runs/head/model
@@ -94,7 +105,13 @@ def calibration(
     recipe = head_recipe(config)
     with progress_shown() as progress:
         fitted = calibrate(
-            head, codec=Path(recipe.codec), frames=Path(recipe.frames), queries=queries, same=pairs, progress=progress
+            head,
+            codec=Path(recipe.codec),
+            frames=Path(recipe.frames),
+            queries=queries,
+            same=pairs,
+            without=without.read_text().split() if without is not None else (),
+            progress=progress,
         )
     for name, chance in fitted.thresholds.items():
         typer.echo(f"{name}: from a probability of {chance:g} on")
