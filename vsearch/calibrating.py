@@ -56,6 +56,7 @@ CANDIDATES = 6  # videos that are aligned with a view of a query, besides those 
 APART_S = 3.0  # from an excerpt, what shows another moment
 ASTRAY_S = 1.0  # off, where a segment is of another moment
 DIFFERENT = 6.0  # root mean square, in grey levels, from which on it looks different
+OWN_COSINE = 0.8  # with a frame of an excerpt's group, from which on a background frame is taken for one of it
 TURNS = 4  # in which model and best segments settle
 FALSE_HITS = {"duplicate": 0.002, "similar": 0.025, "any": 1.0}  # share of strangers that reach each threshold
 FALSE_MOMENTS = {"duplicate": 0.01}  # share of other moments of a query's own video that do
@@ -88,7 +89,7 @@ def calibrate(
     held_out = [entry for entry in gallery.entries if entry.held_out]
     made = _Made(packed, held_out, queries, seed, {frozenset(pair) for pair in same})
     plain = calibration_of(Pairs.of(generated_pairs(made, gallery, progress)))
-    left_out = {entry.group for entry in gallery.entries if entry.file in without}
+    left_out = _groups_of(without, gallery.entries)
     asked = [entry for entry in gallery.entries if entry.group not in left_out]
     made = replace(made, asked=asked, seed=seed + 1, left_out=left_out)
     likely = likely_pairs(generated_pairs(made, gallery, progress), plain)
@@ -96,6 +97,14 @@ def calibrate(
     files = ModelFiles.read(head)
     write_card(files, search={**files.search, "calibration": {**calibration.as_json(), "queries": queries}})
     return calibration
+
+
+def _groups_of(files: Collection[str], entries: Sequence[PackedEntry]) -> set[str]:
+    """The groups of these packed videos. Raises InputError for a name that is none."""
+    unknown = set(files) - {entry.file for entry in entries}
+    if unknown:
+        raise InputError(f"{min(unknown)} is no packed video, so it can't be left out")
+    return {entry.group for entry in entries if entry.file in files}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -221,9 +230,9 @@ def generated_pairs(made: _Made, gallery: _Gallery, progress: Progress) -> list[
     found: list[Pair] = []
     progress.start("calibrating", total_files=made.queries)
     for number, excerpt in enumerate(made.excerpts()):
-        rest = gallery.besides(excerpt)
+        rest, strange = gallery.besides(excerpt), gallery.without_own(background, excerpt)
         for query in _queries(excerpt, gallery.codec, gallery.head):
-            level = background.level(query.vectors, query.weights)
+            level = strange.level(query.vectors, query.weights)
             asked = [(own, False, track) for own, track in gallery.candidates(query, excerpt, made.strange)]
             asked += [] if rest is None else [(False, True, rest)]
             for own, elsewhere, track in asked:
@@ -317,6 +326,12 @@ class _Gallery:
         times = self.tracks[number].times_s
         away = (times < of.source_s.min() - APART_S) | (times > of.source_s.max() + APART_S)
         return self.tracks[number].only(away) if away.any() else None
+
+    def without_own(self, background: Background, of: Excerpt) -> Background:
+        """The background without what shows an excerpt's own source: the head's has a frame of each that it knows."""
+        own = [track for track in self.tracks if self.entries[track.video_id].group == of.entry.group]
+        nearest = np.max([(background.vectors @ track.vectors.T).max(axis=1) for track in own], axis=0)
+        return Background(background.vectors[nearest < OWN_COSINE], background.owners[nearest < OWN_COSINE])
 
     def astray(self, of: Excerpt, video: int, segment: Segment) -> bool:
         """Whether a segment of an excerpt's own video is of another moment, that looks different."""

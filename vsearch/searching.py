@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from vsearch.search.ann.base import AnnIndex
     from vsearch.search.asking import Question
     from vsearch.search.calibration import Calibration, Judge
-    from vsearch.search.engine import SearchSettings
+    from vsearch.search.engine import Places, SearchSettings
     from vsearch.search.explaining import Comparison
     from vsearch.search.gallery import Gallery, Track
     from vsearch.search.looking import Looker, Shown
@@ -296,16 +296,16 @@ class SearchSession:
     def _find(self, question: Question, *, k: int | None, per_video: int | None) -> list[Match]:
         """The best matches of a query, best first; without `k` all that are similar enough, of the best videos."""
         from vsearch.search.asking import seen_otherwise
-        from vsearch.search.engine import CANDIDATES, CANDIDATES_A_HIT
+        from vsearch.search.engine import CANDIDATES, CANDIDATES_A_HIT, Places
         from vsearch.search.rank import rank
 
         hits, looker = self._request.hits, self._looker(question)
-        asked: dict[Match, QueryFrames] = {}  # with what each match was found
+        places: dict[Match, Places] = {}  # of the query as each match was found with it
         candidates = None if hits is None else max(CANDIDATES, CANDIDATES_A_HIT * hits)
 
         def looked(matches: list[Match], *, most: int = LOOKS) -> list[Match]:
             best = rank(matches, k=None, min_similarity=self._least.similarity, per_video=per_video)
-            return best if looker is None else self._looked(best, looker, asked if per_video == 1 else {}, most=most)
+            return best if looker is None else self._looked(best, looker, places if per_video == 1 else {}, most=most)
 
         def watch(track: Track, match: Match) -> None:
             if looker is not None and match.segment.score >= LIKELY:
@@ -313,7 +313,7 @@ class SearchSession:
 
         def seen(frames: QueryFrames) -> list[Match]:
             found = self._seen(frames, per_video=per_video, allowed=self._allowed, candidates=candidates, watch=watch)
-            asked.update(dict.fromkeys(found, frames))
+            places.update(dict.fromkeys(found, Places(frames, self._index, self._judge, self._settings)))
             return found
 
         try:
@@ -335,11 +335,11 @@ class SearchSession:
         return rank(good, k=k, min_similarity=self._least.similarity, per_video=per_video)
 
     def _looked(
-        self, matches: Sequence[Match], looker: Looker, asked: Mapping[Match, QueryFrames], *, most: int = LOOKS
+        self, matches: Sequence[Match], looker: Looker, places: Mapping[Match, Places], *, most: int = LOOKS
     ) -> list[Match]:
         """The matches, best first as vectors have them; of the likeliest the pictures are compared as well.
 
-        asked: with what those were found that may be elsewhere in their video as well.
+        places: of those that may be elsewhere in their video as well.
         """
         most = LOOKS_AT_ALL if self._request.hits is None else most
         new = [match for match in matches if match.segment.details is None and match.segment.score >= WORTH_A_LOOK]
@@ -349,26 +349,23 @@ class SearchSession:
         worth = WORTH_A_LOOK
         for match in likely:
             if match.segment.score >= worth and match.video_id in tracks:
-                seen[match] = self._look(match, tracks[match.video_id], looker, asked.get(match))
+                seen[match] = self._look(match, tracks[match.video_id], looker, places.get(match))
                 if self._is_plain([seen[match]]):
                     worth = WORTH_ANOTHER
         return [seen.get(match, match) for match in matches]
 
-    def _look(self, match: Match, track: Track, looker: Looker, asked: QueryFrames | None) -> Match:
+    def _look(self, match: Match, track: Track, looker: Looker, places: Places | None) -> Match:
         """The match with what its pictures say. Where what moves in them does not agree, other places of the video may
         show the same room at the right moment.
         """
-        from vsearch.search.engine import places_of
-
         seen = looker.seen(track, match.segment)
-        found = looker.judged(track, match.segment, seen)
-        if asked is not None and seen is not None and seen.doubtful:
-            others = places_of(
-                asked, track, self._index, most=PLACES, beside=match.segment, judge=self._judge, settings=self._settings
-            )
-            likely = [segment for segment in others if segment.score >= WORTH_A_LOOK]
-            found = max([found, *(looker.at(track, one) for one in likely)], key=lambda one: one.score)
-        return replace(match, segment=found)
+        found = [looker.judged(track, match.segment, seen)]
+        if places is not None and seen is not None and seen.doubtful:
+            for other in places.beside(track, match.segment, most=PLACES):
+                if other.score >= WORTH_A_LOOK and other.similarity >= self._least.similarity:
+                    found.append(looker.at(track, other))
+        compared = [one for one in found if one.details is not None] or found
+        return replace(match, segment=max(compared, key=lambda one: one.score))
 
     def _looker(self, question: Question) -> Looker | None:
         """Who compares a query's pictures with stored ones; None where nobody measured what they say."""

@@ -20,7 +20,7 @@ from vsearch.records import FRAME_NUMBER_BITS, frame_id
 from vsearch.search.ann.base import AnnIndex
 from vsearch.search.cache import open_index
 from vsearch.search.calibration import Background, Calibration, Judge
-from vsearch.search.engine import Recurrence, SearchSettings, discounted, find, places_of
+from vsearch.search.engine import Places, Recurrence, SearchSettings, discounted, find
 from vsearch.search.gallery import Gallery
 from vsearch.search.queries.base import QueryFrames
 
@@ -299,7 +299,7 @@ def test_other_places_of_a_video_do_not_touch_the_one_that_is_known(tmp_path: Pa
         (first,) = find(query, gallery, index)
         (track,) = gallery.tracks([video_id])
         judge = Judge(CALIBRATION, Background(track.vectors[:20], np.zeros(20, np.int64)))
-        others = places_of(query, track, index, most=3, beside=first.segment, judge=judge, settings=SearchSettings())
+        others = Places(query, index, judge, SearchSettings()).beside(track, first.segment, most=3)
     places = sorted([first.segment, others[0]], key=lambda one: one.start_s)
     assert [one.start_s for one in places] == pytest.approx([23.0, 55.0], abs=0.5)
     assert all(one.end_s <= first.segment.start_s or one.start_s >= first.segment.end_s for one in others)

@@ -177,6 +177,27 @@ def test_another_moment_of_a_room_is_doubtful_and_the_right_one_is_not() -> None
     assert [one is not None and one.doubtful for one in seen.values()] == [True, False]
 
 
+def test_pictures_of_other_rates_that_cannot_be_read_change_nothing() -> None:
+    """A stored query, a frame a second: at other rates other frames of it would be compared."""
+    film = swings(np.arange(60.0))
+    calls: list[list[int]] = []
+
+    def shown(rows: np.ndarray) -> np.ndarray:
+        calls.append(rows.tolist())
+        if len(calls) > 1:
+            raise LatentError("a damaged chunk")
+        return film[rows]
+
+    there = Track(7, np.arange(60), np.zeros((60, 4), np.float32), np.arange(60.0), np.arange(60.0) + 1, 60.0)
+    whole = replace(SEGMENT, query_end_s=59.0, start_s=0.0, end_s=59.0)
+    other = partial(np.take, swings(np.arange(60.0) * 1.3 + 2), axis=0)
+    seen = Looker(Shown(np.arange(60.0), shown), lambda _: other, LOOKS).seen(there, whole)
+    assert len(calls) == 2
+    assert seen is not None
+    assert seen.motion.known
+    assert seen.paced == seen.motion
+
+
 def test_what_stands_still_is_not_doubtful() -> None:
     still = np.repeat(footage(1)[:1], 30, axis=0)
     seen = looker(still[:5], still).seen(track(), SEGMENT)

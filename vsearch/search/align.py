@@ -36,7 +36,8 @@ OUTSIDE_COST = 0.1  # what a query frame outside the video is worse than any oth
 LEAST_NOISE = 0.02  # what similarities along a line vary by, at least: library frames are not where the query's are
 NOWHERE_ELSE = 1.0  # for `elsewhere_share`: what matches elsewhere is no reason to cut anything off
 BLOCK_FRAMES = 4096  # video frames whose similarities are held at once while lines are proposed
-MEDIAN_OF = 16_000  # similarities at most, or twice as many, tell what is usual in so many video frames
+WITHOUT_CONTRAST = 2.0  # times the evidence that a rate needs, where a match does not stand out
+MEDIAN_ROWS, MEDIAN_COLUMNS = 64, 256  # similarities, up to twice as many each way, that tell what is usual
 SHIFTS = np.linspace(-1, 1, 9)  # of a line, in steps that become smaller
 STRETCHES = np.linspace(-1, 1, 5)  # of its rate
 
@@ -341,11 +342,13 @@ def _strongest(pair: _Pair) -> tuple[_Strongest, float]:
     for start in range(0, n, BLOCK_FRAMES):
         stop = min(n, start + BLOCK_FRAMES)
         block = pair.columns(start, stop)
-        medians.append(float(np.median(block[:, :: max(1, block.size // MEDIAN_OF)])))
+        medians.append(
+            float(np.median(block[:: max(1, m // MEDIAN_ROWS), :: max(1, (stop - start) // MEDIAN_COLUMNS)]))
+        )
         frames = np.arange(start, stop, dtype=np.int32)
         # equal cells (still footage) must not all fall to the first frames: far below any difference that matters
         spread = (np.arange(m, dtype=np.int32)[:, None] * 7919 + frames * 104729) & 1023
-        best_values = np.concatenate([best_values, block + spread * np.float32(1e-8)], axis=1)
+        best_values = np.concatenate([best_values, block + spread.astype(np.float32) * np.float32(1e-8)], axis=1)
         best_frames = np.concatenate([best_frames, np.broadcast_to(frames, block.shape)], axis=1)
         most = best_values.shape[1]
         keep = min(pair.settings.votes, most)
@@ -520,8 +523,10 @@ def _fit(window: _Window, line: _Line, weights: Floats, background: float, *, fr
 
 def _refined(window: _Window, line: _Line, weights: Floats, background: float) -> _Line:
     """The best fit near `line`: at the speed of the original, unless another is better beyond chance."""
-    plain = _Line(1.0, float(line.video_times(line.middle_s)), line.middle_s)
-    plain, plain_fit = _fit(window, plain, weights, background, free_rate=False)
+    middle, plains = float(line.video_times(line.middle_s)), []
+    for position in {middle, _inside(window.pair, middle)}:
+        plains.append(_fit(window, _Line(1.0, position, line.middle_s), weights, background, free_rate=False))
+    plain, plain_fit = max(plains, key=lambda one: one[1])
     times = window.pair.query.times_s[weights > 0]
     settings = window.pair.settings
     one_speed = settings.max_rate <= 1.0 and not settings.reversed_play
@@ -532,18 +537,33 @@ def _refined(window: _Window, line: _Line, weights: Floats, background: float) -
     return other if worth_it and _beyond_chance(window, other, plain, weights, background) else plain
 
 
+def _inside(pair: _Pair, position_s: float) -> float:
+    """The nearest position at which the query, at the speed of the original, runs over no end of the video, if there is
+    one: another speed may have fitted only because it stays inside.
+    """
+    half_s = pair.query.duration_s / 2
+    first, last = pair.video.start_s + half_s, pair.video.end_s - half_s
+    return position_s if last < first else min(max(position_s, first), last)
+
+
 def _beyond_chance(window: _Window, other: _Line, plain: _Line, weights: Floats, background: float) -> bool:
     """Whether the query's frames fit `other` better than `plain` by more than the noise from frame to frame explains.
 
-    A wrong rate costs most at the ends and nothing in the middle, so the noise is taken from neighbouring frames.
+    A wrong rate costs most at the ends and nothing in the middle, so the noise is taken from neighbouring frames. Where
+    neither stands out from the rest of the video, the best of many lines is best by chance, and has to be so much
+    better.
     """
     both = np.array([other.rate, plain.rate]), np.array([other.position_s, plain.position_s])
     (values, counted), _ = _profiles(window, _Lines(*both, plain.middle_s), weights, background)
-    gains = (values[0] - values[1])[counted.min(axis=0) > 0]
+    compared = counted.min(axis=0) > 0
+    gains = (values[0] - values[1])[compared]
     if len(gains) < 4:
         return False
     noise = max(LEAST_NOISE, float(np.sqrt(np.mean(np.square(np.diff(gains))) / 2)))
-    return bool(gains.mean() * np.sqrt(len(gains)) > window.pair.settings.rate_evidence * noise)
+    settings = window.pair.settings
+    stands_out = float(values[:, compared].max(axis=0).mean()) - background >= settings.least_contrast
+    bar = settings.rate_evidence * (1.0 if stands_out else WITHOUT_CONTRAST)
+    return bool(gains.mean() * np.sqrt(len(gains)) > bar * noise)
 
 
 # Trimming

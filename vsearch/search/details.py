@@ -75,8 +75,8 @@ class Motion:
     """What changes from frame to frame where both sides are seen. agreement: the correlation of both sides' changes, -1
     to 1, times 1 - 1/n for n pairs, since few agree by chance; change: of the video's picture, root mean square, in
     grey levels. shift_s, rate: of the lineup. differs: what of the video's changes is not in the query's, in whatever
-    contrast, as `change` is measured; resembles: the correlation of both sides' mean pictures. known: whether anything
-    is; all is 0 where not.
+    contrast, as `change` is measured; resembles: the correlation of both sides' mean pictures. known: whether it is
+    known how both sides change: where not, agreement, differs and resembles are 0, and change unless the video's is.
     """
 
     agreement: float = 0.0
@@ -88,7 +88,7 @@ class Motion:
     known: bool = False
 
     def speaking_against(self) -> Motion:
-        """What of it holds under a doubtful map: nothing that speaks for a match."""
+        """The same under a doubtful map: where both sides agree, it is not known how they change."""
         if self.agreement <= 0:
             return self
         return Motion(change=self.change, shift_s=self.shift_s, rate=self.rate)
@@ -200,15 +200,20 @@ class Ground:
             self._shown = shown
             self._there = np.stack([seen(picture)[shown] for picture in found])
 
+    @property
+    def speaks_for(self) -> bool:
+        """Whether what moves there may speak for a match: a map of few details may lie anywhere."""
+        return self._shown is not None and self._alike.alike >= FEWEST_MOVING
+
     def motions(self, lineups: Sequence[Lineup]) -> list[Motion]:
-        """How both sides change in each lineup (the expected one first) that says anything: other moments of one place
-        agree in none. Under a map of few details it speaks only against a match.
+        """How both sides change in each lineup that says anything: other moments of one place agree in none. Where the
+        first one has one pair at most, others must have three.
         """
         if self._shown is None or not lineups:
             return []
-        fewest = 2 if len(lineups[0].rows) > 1 else 3  # where the expected one says nothing, others must say more
+        fewest = 2 if len(lineups[0].rows) > 1 else 3
         found = [self._motion(lineup) for lineup in lineups if len(lineup.rows) >= fewest]
-        return found if self._alike.alike >= FEWEST_MOVING else [one.speaking_against() for one in found]
+        return found if self.speaks_for else [one.speaking_against() for one in found]
 
     def _motion(self, lineup: Lineup) -> Motion:
         here = np.stack([self._cells(row) for row in lineup.rows.tolist()])
@@ -233,7 +238,7 @@ def _agreement(lineup: Lineup, here: Floats, there: Floats) -> Motion:
         change=change,
         shift_s=lineup.shift_s,
         rate=lineup.rate,
-        differs=change * float(np.sqrt(max(0.0, 1 - alike**2))),
+        differs=change * float(np.sqrt(1 - min(1.0, max(0.0, alike)) ** 2)),
         resembles=_correlation(*(mean - mean.mean() for mean in means)),
         known=True,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -104,24 +105,25 @@ def find(
     return rank(matches, k=k, min_similarity=min_similarity, per_video=per_video)
 
 
-def places_of(
-    query: QueryFrames,
-    track: Track,
-    index: AnnIndex,
-    *,
-    most: int,
-    beside: Segment,
-    judge: Judge | None,
-    settings: SearchSettings,
-) -> list[Segment]:
-    """Where else in a video than in a segment a query may be, with probabilities: those of its best places, disjoint in
-    the video, that do not touch the segment.
-    """
-    query = discounted(query.informative(), index, settings)
-    probable = judge.of(query) if judge is not None else uncalibrated
-    segments = segments_of(query, track, max_segments=most, settings=settings.align)
-    others = [one for one in segments if one.end_s <= beside.start_s or one.start_s >= beside.end_s]
-    return [probable(track, segment) for segment in others]
+class Places:
+    """Where a query is in single videos, besides where it was found. judge: gives probabilities for scores."""
+
+    def __init__(self, query: QueryFrames, index: AnnIndex, judge: Judge | None, settings: SearchSettings) -> None:
+        self._asked, self._index, self._judge, self._settings = query, index, judge, settings
+
+    @cached_property
+    def _query(self) -> QueryFrames:
+        return discounted(self._asked.informative(), self._index, self._settings)
+
+    @cached_property
+    def _probable(self) -> Callable[[Track, Segment], Segment]:
+        return uncalibrated if self._judge is None else self._judge.of(self._query)
+
+    def beside(self, track: Track, segment: Segment, *, most: int) -> list[Segment]:
+        """Of so many of the query's best places in a video, disjoint in it, those that do not touch a segment."""
+        segments = segments_of(self._query, track, max_segments=most, settings=self._settings.align)
+        others = [one for one in segments if one.end_s <= segment.start_s or one.start_s >= segment.end_s]
+        return [self._probable(track, one) for one in others]
 
 
 def discounted(query: QueryFrames, index: AnnIndex, settings: SearchSettings) -> QueryFrames:

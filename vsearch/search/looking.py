@@ -35,7 +35,7 @@ LEAST_PACED = 4  # pairs of pictures by which a rate is told
 RATE_COST = 0.03  # of agreement, for a rate that is not that of the original
 RATE_GAIN = 0.1  # of agreement, that another rate has to win
 SURELY = 0.3  # the agreement from which on a segment is put where it is reached
-AS_IN_A_COPY = 0.6  # the agreement that copies have usually
+AS_IN_A_COPY = 0.6  # the agreement that four in five copies reach, and few others
 LEAST_STEP_S = 0.2  # between the shifts that are tried
 WORKERS = 2  # pictures whose details are sought at once
 
@@ -83,8 +83,8 @@ class Seen:
 
     @property
     def doubtful(self) -> bool:
-        """Whether something moves, and not as it would in a copy."""
-        return self.motion.change > MOVES and self.motion.agreement < AS_IN_A_COPY
+        """Whether something moves, and at no rate as it would in a copy."""
+        return self.motion.change > MOVES and max(self.motion.agreement, self.paced.agreement) < AS_IN_A_COPY
 
     def may_be_paced(self, pairs: int) -> bool:
         """Whether another rate may win, of so many pairs at most."""
@@ -167,11 +167,17 @@ class Looker:
         ground = Ground(self._luma, there, alike)
         motions = ground.motions(beside.lineups)
         seen = Seen.of(alike, motions, segment.rate)
-        if motions and seen.may_be_paced(len(beside.columns)):
-            paced = list(beside.paced())
-            self._learn(paced)
-            seen = Seen.of(alike, motions + ground.motions(paced), segment.rate)
-        return seen
+        if not ground.speaks_for or not seen.may_be_paced(len(beside.columns)):
+            return seen
+        paced = list(beside.paced())
+        return Seen.of(alike, motions + ground.motions(paced), segment.rate) if self._can_learn(paced) else seen
+
+    def _can_learn(self, lineups: Sequence[Lineup]) -> bool:
+        """The same as `_learn`, where a query's pictures that can't be read are none."""
+        try:
+            return self._learn(lineups)
+        except LatentError:
+            return False
 
     def _learn(self, lineups: Sequence[Lineup]) -> bool:
         """Whether the query has the pictures of these lineups; they are kept. May raise LatentError."""

@@ -36,7 +36,7 @@ from vsearch.training.parts import CodedSource, Shape, SourceFacts, code_source
 ENTRY_FRAMES = 1500  # longer videos become several entries of one group
 SAMPLED = 24  # one entry in so many is coded to choose the quality
 SAMPLED_FRAMES = 50  # at most, of one entry
-MOST_A_STEP = 1.15  # that one step of quality saves
+MOST_A_STEP = 1.15  # as a factor, that one step of quality saves, or nearly
 MARGIN = 0.98  # of what is left, which the estimate from the sample may reach
 _DESCRIPTION_BYTES = 1024  # of an entry in a part's header and in the index, at most; 8 more for each packet
 _TOO_MUCH = "the sources do not fit into total_bytes; raise it, or lower fps, video_side or photo_side"
@@ -110,7 +110,7 @@ def _coded_within(
     if not kind:
         return []
     quality = fitting_quality([*kind, *later], budget, pool)
-    while quality <= COARSEST:
+    while True:
         coded = []
         for source in pool.map(partial(_coded, quality=quality), kind):
             coded.append(source)
@@ -118,10 +118,11 @@ def _coded_within(
         size = sum(source.size_bytes for source in coded)
         if size <= budget:
             return coded
+        if quality == COARSEST:
+            raise InputError(_TOO_MUCH)
         progress.advance(files=-len(coded))
-        # All are coded again, so one step at a time would take long: as many as surely are too few.
-        quality += max(1, int(math.log(size / budget) / math.log(MOST_A_STEP)) if budget > 0 else COARSEST)
-    raise InputError(_TOO_MUCH)
+        # All are coded again, so one step at a time would take long: as many as are hardly enough.
+        quality = min(COARSEST, quality + max(1, int(math.log(size / budget) / math.log(MOST_A_STEP))))
 
 
 def _coded(entry: _Original, quality: int) -> CodedSource:

@@ -110,11 +110,18 @@ def calibration(
             frames=Path(recipe.frames),
             queries=queries,
             same=pairs,
-            without=without.read_text().split() if without is not None else (),
+            without=_names(without),
             progress=progress,
         )
     for name, chance in fitted.thresholds.items():
         typer.echo(f"{name}: from a probability of {chance:g} on")
+
+
+def _names(file: Path | None) -> list[str]:
+    """The lines of a text file that are not empty."""
+    if file is None:
+        return []
+    return [line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
 
 
 @app.command()
