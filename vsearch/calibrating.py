@@ -1,19 +1,17 @@
 """Fitting a head's calibration: what the search says of generated queries whose answer is known.
 
-Edited excerpts of the videos that the head's training held out (it knows the others) are asked of a gallery of all
-packed videos, views of the query included. The best segment in the query's own group shows the same material; the best
-one in another scene does not, nor does the best one elsewhere in the query's own video, where that looks different:
-other footage of one camera is what is taken for a copy most easily. What an edit shows beside or around the excerpt
-counts neither way, and neither does its own video at another moment than that which the excerpt is of.
-
-What pictures say besides is fitted on excerpts of all videos, since nothing was trained to compare pictures and few
-videos are held out: the likeliest segments by vectors alone are looked at, as a search would.
+Edited excerpts of the videos that the head's training held out are asked of a gallery of all packed videos, views of
+the query included. The best segment in the query's own group shows the same material; the best one in another scene
+does not, nor does the best one elsewhere in the query's own video, where that looks different: other footage of one
+camera is what is taken for a copy most easily. What an edit shows beside or around the excerpt counts neither way, and
+neither does its own video at another moment than that which the excerpt is of. The likeliest segments by vectors alone
+are then looked at, as a search would, and what their pictures say is fitted on top.
 The models that are fitted are in `vsearch.search.calibration`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -56,7 +54,6 @@ CANDIDATES = 6  # videos that are aligned with a view of a query, besides those 
 APART_S = 3.0  # from an excerpt, what shows another moment
 ASTRAY_S = 1.0  # off, where a segment is of another moment
 DIFFERENT = 6.0  # root mean square, in grey levels, from which on it looks different
-OWN_COSINE = 0.8  # with a frame of an excerpt's group, from which on a background frame is taken for one of it
 TURNS = 4  # in which model and best segments settle
 FALSE_HITS = {"duplicate": 0.002, "similar": 0.025, "any": 1.0}  # share of strangers that reach each threshold
 FALSE_MOMENTS = {"duplicate": 0.01}  # share of other moments of a query's own video that do
@@ -72,63 +69,38 @@ def calibrate(
     queries: int = 600,
     seed: int = 11,
     same: Collection[SamePicture] = (),
-    without: Collection[str] = (),
     progress: Progress | None = None,
 ) -> Calibration:
     """Fit the calibration of the head in the folder `head` and write it into its card.
 
     codec: the folder of the codec whose latents it reads. frames: the packed frames that it was trained with. queries:
-    of either kind; the shipped head's figures are of 1,000. seed: by default that of the shipped head. same: pairs of
-    packed files that show the same material, though their scenes say otherwise; they count neither way. without: packed
-    files whose groups tell nothing of what pictures say, such as those that it is measured with. Raises InputError when
-    the head brings no background frames, or no video was held out.
+    the shipped head's figures are of 1,000. seed: by default that of the shipped head. same: pairs of packed files that
+    show the same material, though their scenes say otherwise; they count neither way. Raises InputError when the head
+    brings no background frames, or no video was held out.
     """
     progress = progress or SilentProgress()
-    packed = PackedFrames(frames, progress)
-    gallery = _Gallery.of(packed, load_codec(codec), load_head(head))
-    held_out = [entry for entry in gallery.entries if entry.held_out]
-    made = _Made(packed, held_out, queries, seed, {frozenset(pair) for pair in same})
-    plain = calibration_of(Pairs.of(generated_pairs(made, gallery, progress)))
-    left_out = _groups_of(without, gallery.entries)
-    asked = [entry for entry in gallery.entries if entry.group not in left_out]
-    made = replace(made, asked=asked, seed=seed + 1, left_out=left_out)
-    likely = likely_pairs(generated_pairs(made, gallery, progress), plain)
-    calibration = replace(plain, looks=looks_of(Pairs.of(looked_pairs(made, gallery, likely, progress))))
+    made = _Made(PackedFrames(frames, progress), queries, seed, {frozenset(pair) for pair in same})
+    gallery = _Gallery.of(made.packed, load_codec(codec), load_head(head))
+    found = generated_pairs(made, gallery, progress)
+    plain = calibration_of(Pairs.of(found))
+    looks = looks_of(Pairs.of(looked_pairs(made, gallery, likely_pairs(found, plain), progress)))
+    calibration = replace(plain, looks=looks)
     files = ModelFiles.read(head)
     write_card(files, search={**files.search, "calibration": {**calibration.as_json(), "queries": queries}})
     return calibration
 
 
-def _groups_of(files: Collection[str], entries: Sequence[PackedEntry]) -> set[str]:
-    """The groups of these packed videos. Raises InputError for a name that is none."""
-    unknown = set(files) - {entry.file for entry in entries}
-    if unknown:
-        raise InputError(f"{min(unknown)} is no packed video, so it can't be left out")
-    return {entry.group for entry in entries if entry.file in files}
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class _Made:
-    """The queries that are made up, the same ones each time: excerpts of those `asked`. left_out: groups that are not
-    searched.
-    """
+    """The queries that are made up: the same ones each time."""
 
     packed: PackedFrames
-    asked: Sequence[PackedEntry]
     queries: int
     seed: int
     same: Collection[frozenset[str]] = ()
-    left_out: Collection[str] = ()
 
     def excerpts(self) -> Iterator[Excerpt]:
-        return edited_excerpts(self.packed, self.asked, self.queries, np.random.default_rng(self.seed))
-
-    def strange(self, entry: PackedEntry, of: Excerpt) -> bool:
-        """Whether a video of another group shows other material: lookalikes of the same scene tell nothing, nor does
-        what the edit shows besides.
-        """
-        known = entry.scene in (of.entry.scene, of.beside.scene) or frozenset((entry.file, of.entry.file)) in self.same
-        return not known and entry.group not in self.left_out
+        return edited_excerpts(self.packed, self.queries, np.random.default_rng(self.seed))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -230,10 +202,10 @@ def generated_pairs(made: _Made, gallery: _Gallery, progress: Progress) -> list[
     found: list[Pair] = []
     progress.start("calibrating", total_files=made.queries)
     for number, excerpt in enumerate(made.excerpts()):
-        rest, strange = gallery.besides(excerpt), gallery.without_own(background, excerpt)
+        rest = gallery.besides(excerpt)
         for query in _queries(excerpt, gallery.codec, gallery.head):
-            level = strange.level(query.vectors, query.weights)
-            asked = [(own, False, track) for own, track in gallery.candidates(query, excerpt, made.strange)]
+            level = background.level(query.vectors, query.weights)
+            asked = [(own, False, track) for own, track in gallery.candidates(query, excerpt, made.same)]
             asked += [] if rest is None else [(False, True, rest)]
             for own, elsewhere, track in asked:
                 for segment in segments_of(query, track, max_segments=1, settings=AlignSettings()):
@@ -327,12 +299,6 @@ class _Gallery:
         away = (times < of.source_s.min() - APART_S) | (times > of.source_s.max() + APART_S)
         return self.tracks[number].only(away) if away.any() else None
 
-    def without_own(self, background: Background, of: Excerpt) -> Background:
-        """The background without what shows an excerpt's own source: the head's has a frame of each that it knows."""
-        own = [track for track in self.tracks if self.entries[track.video_id].group == of.entry.group]
-        nearest = np.max([(background.vectors @ track.vectors.T).max(axis=1) for track in own], axis=0)
-        return Background(background.vectors[nearest < OWN_COSINE], background.owners[nearest < OWN_COSINE])
-
     def astray(self, of: Excerpt, video: int, segment: Segment) -> bool:
         """Whether a segment of an excerpt's own video is of another moment, that looks different."""
         if self.entries[video] != of.entry:
@@ -350,10 +316,10 @@ class _Gallery:
         return bool(np.sqrt(np.square(shown[:n] - shown[n:]).mean()) >= DIFFERENT)
 
     def candidates(
-        self, query: QueryFrames, of: Excerpt, strange: Callable[[PackedEntry, Excerpt], bool]
+        self, query: QueryFrames, of: Excerpt, same: Collection[frozenset[str]] = ()
     ) -> Iterator[tuple[bool, Track]]:
-        """The `strange` videos that most resemble a query, and those of the group that it is of: whether it is such a
-        one, and the track.
+        """The videos that most resemble a query, and those of the group that it is of: whether it is such a one, and
+        the track. Lookalikes of the same scene are left out, what the edit shows besides, and what shows the `same`.
         """
         nearest = np.maximum.reduceat(query.vectors @ self.vectors.T, self.firsts, axis=1).mean(axis=0)
         others = 0
@@ -361,7 +327,11 @@ class _Gallery:
             entry = self.entries[number]
             if entry.group == of.entry.group:
                 yield True, self.tracks[number]
-            elif others < CANDIDATES and strange(entry, of):
+            elif (
+                others < CANDIDATES
+                and entry.scene not in (of.entry.scene, of.beside.scene)
+                and frozenset((entry.file, of.entry.file)) not in same
+            ):
                 others += 1
                 yield False, self.tracks[number]
 

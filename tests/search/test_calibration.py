@@ -106,8 +106,7 @@ def test_a_malformed_calibration_is_refused(damaged: object) -> None:
 
 def test_what_pictures_say_is_stored_with_the_rest() -> None:
     looks = Looks(
-        (2.0, 0.5, 0.25, 1.0, -0.5, -0.25, -0.5, 4.0, -1.0, 2.0, -1.0, 0.5),
-        {"duplicate": 0.875, "similar": 0.25, "any": 0.0},
+        (2.0, 0.5, 0.25, 1.0, -0.5, -0.25, -0.5, 4.0, -1.0), {"duplicate": 0.875, "similar": 0.25, "any": 0.0}
     )
     whole = replace(CALIBRATION, looks=looks)
     assert Calibration.read({"calibration": whole.as_json()}) == whole
@@ -117,16 +116,6 @@ def test_what_pictures_say_is_stored_with_the_rest() -> None:
     damaged = {**whole.as_json(), "looks": {**stored, "thresholds": {}}}
     with pytest.raises(LatentError, match="malformed"):
         Calibration.read({"calibration": damaged})
-
-
-def test_what_an_earlier_version_did_not_ask_of_pictures_counts_for_nothing() -> None:
-    looks = Looks((2.0, 0.5, 0.25, 1.0, -0.5, -0.25, -0.5, 4.0, -1.0, 0.0, 0.0, 0.0), {**CALIBRATION.thresholds})
-    stored = replace(CALIBRATION, looks=looks).as_json()
-    for name in ("resembles", "differs", "known"):
-        del stored["looks"]["weights"][name]
-    read = Calibration.read({"calibration": stored})
-    assert read is not None
-    assert read.looks == looks
 
 
 def test_what_another_version_said_of_pictures_is_left_out() -> None:

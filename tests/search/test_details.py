@@ -122,24 +122,6 @@ def test_the_same_moment_changes_alike_and_another_one_in_the_same_room_does_not
     assert min(same.change, other.change) > 10
 
 
-def test_what_differs_is_little_for_the_same_moment_in_another_contrast_and_nearly_all_for_another() -> None:
-    here = walkers([20, 60, 100, 140])
-    pale = (here * 0.6 + 70).astype(np.uint8)
-    same, other = watched(pale, here), watched(here, walkers([200, 160, 90, 30]))
-    assert same.known
-    assert other.known
-    assert same.differs < 0.25 * same.change
-    assert other.differs > 0.8 * other.change
-    assert same.resembles > 0.95
-    assert other.resembles < same.resembles
-
-
-def test_under_a_doubtful_map_nothing_speaks_for_a_match() -> None:
-    agrees, opposes = Motion(0.5, 9.0, 0.5, 1.0, 3.0, 0.9, True), Motion(-0.2, 9.0, 0.5, 1.0, 8.0, 0.1, True)
-    assert agrees.speaking_against() == Motion(0.0, 9.0, 0.5, 1.0)
-    assert opposes.speaking_against() == opposes
-
-
 def test_mirrored_footage_changes_alike() -> None:
     here = walkers([20, 60, 100, 140])
     assert watched(np.ascontiguousarray(here[:, :, ::-1]), here).agreement > 0.7

@@ -11,12 +11,13 @@ import pytest
 
 from tests.tiny_models import write_tiny_models
 from tests.training.packs import write_pack
-from vsearch.calibrating import Pair, Pairs, _Gallery, _Made, _queries, calibrate, calibration_of
+from vsearch.calibrating import Pair, Pairs, _Gallery, _queries, calibrate, calibration_of
 from vsearch.errors import InputError
 from vsearch.models import load_codec, load_head
 from vsearch.records import Segment
 from vsearch.search.calibration import FEATURES, Calibration
 from vsearch.training.data import PackedFrames
+from vsearch.training.excerpts import edited_excerpts
 
 
 @pytest.fixture(scope="module")
@@ -50,13 +51,10 @@ def test_what_an_edit_shows_beside_an_excerpt_is_no_stranger(frames: Path, tmp_p
     )
     packed = PackedFrames(frames)
     gallery = _Gallery.of(packed, codec, head)
-    made = _Made(packed, gallery.entries, 8, 2)
     seen = 0
-    for excerpt in made.excerpts():
+    for excerpt in edited_excerpts(packed, 8, np.random.default_rng(2)):
         query = next(_queries(excerpt, codec, head))
-        found = [
-            (own, gallery.entries[track.video_id]) for own, track in gallery.candidates(query, excerpt, made.strange)
-        ]
+        found = [(own, gallery.entries[track.video_id]) for own, track in gallery.candidates(query, excerpt)]
         assert [entry.group for own, entry in found if own] == [excerpt.entry.group]
         strangers = {entry.scene for own, entry in found if not own}
         assert excerpt.beside.scene not in strangers
@@ -65,30 +63,13 @@ def test_what_an_edit_shows_beside_an_excerpt_is_no_stranger(frames: Path, tmp_p
     assert seen > 0
 
 
-def test_what_is_left_out_is_neither_asked_nor_found(frames: Path, tmp_path: Path) -> None:
-    codec, head = (
-        load(folder) for load, folder in zip((load_codec, load_head), write_tiny_models(tmp_path), strict=True)
-    )
-    packed = PackedFrames(frames)
-    gallery = _Gallery.of(packed, codec, head)
-    left_out = gallery.entries[0].group
-    asked = [entry for entry in gallery.entries if entry.group != left_out]
-    made = _Made(packed, asked, 6, 3, left_out={left_out})
-    for excerpt in made.excerpts():
-        query = next(_queries(excerpt, codec, head))
-        found = [gallery.entries[track.video_id].group for _, track in gallery.candidates(query, excerpt, made.strange)]
-        assert excerpt.entry.group in found
-        assert left_out not in found
-
-
 def test_another_moment_of_the_query_s_own_video_counts_neither_way(frames: Path, tmp_path: Path) -> None:
     codec, head = (
         load(folder) for load, folder in zip((load_codec, load_head), write_tiny_models(tmp_path), strict=True)
     )
     packed = PackedFrames(frames)
     gallery = _Gallery.of(packed, codec, head)
-    made = _Made(packed, gallery.entries, 8, 2)
-    excerpt = next(one for one in made.excerpts() if not one.still)
+    excerpt = next(one for one in edited_excerpts(packed, 8, np.random.default_rng(2)) if not one.still)
     own, first, last = gallery.entries.index(excerpt.entry), float(excerpt.source_s[0]), float(excerpt.source_s[-1])
     rate = (last - first) / float(excerpt.times_s[-1])
     there = Segment(0.0, float(excerpt.times_s[-1]), first, last, rate, 0.5, 0.5, 4, 1.0, 0.5)

@@ -32,11 +32,7 @@ OWN_S = 1.0  # of a match, besides what recurs, that make it worth all of its pr
 NEIGHBOURS = 8  # background frames that tell the level of a query frame
 FEATURES = ("constant", "similarity", "level", "seconds", "support", "variety", "agreement", "motion", "view")
 ALWAYS = 5  # of the features, which every calibration weighs; earlier ones knew no others
-LOOK_FEATURES = (
-    *("constant", "odds", "odds moving", "alike", "alike moving", "found", "asked", "agreement", "moves"),
-    *("resembles", "differs", "known"),
-)
-ALWAYS_LOOKED = 9  # of these, which every calibration weighs
+LOOK_FEATURES = ("constant", "odds", "odds moving", "alike", "alike moving", "found", "asked", "agreement", "moves")
 MOST_ODDS = 12.0  # (the logarithm of) that a probability is taken for
 MOVES = 3.0  # grey levels by which a picture changes that moves
 
@@ -119,11 +115,11 @@ class Calibration:
         try:
             known = {"weights": {**dict.fromkeys(FEATURES[ALWAYS:], 0.0), **stored["weights"]}}
             looks = stored.get("looks")
-            vectors = _weights_and_thresholds({**stored, **known}, FEATURES)
-            if looks is None or not set(LOOK_FEATURES[:ALWAYS_LOOKED]) <= set(looks["weights"]) <= set(LOOK_FEATURES):
-                return cls(*vectors)
-            known = {"weights": {**dict.fromkeys(LOOK_FEATURES[ALWAYS_LOOKED:], 0.0), **looks["weights"]}}
-            return cls(*vectors, Looks(*_weights_and_thresholds({**looks, **known}, LOOK_FEATURES)))
+            known_here = looks is not None and set(looks["weights"]) == set(LOOK_FEATURES)  # of this version
+            return cls(
+                *_weights_and_thresholds({**stored, **known}, FEATURES),
+                Looks(*_weights_and_thresholds(looks, LOOK_FEATURES)) if known_here else None,
+            )
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise LatentError(f"the head's calibration is malformed: {error!r}") from error
 
@@ -210,11 +206,9 @@ def features(segment: Segment, level: float, structure: Structure, *, view: bool
 
 
 def look_features(segment: Segment, alike: Likeness, motion: Motion) -> Floats:
-    """(12,) what the probability is told by once pictures were compared, as `LOOK_FEATURES` names them: 1; the log odds
+    """(9,) what the probability is told by once pictures were compared, as `LOOK_FEATURES` names them: 1; the log odds
     from vectors alone, and log(1 + details alike), each apart for footage that moves, of which both say less; log(1 +
-    details) of the video's and of the query's pictures; whether what changes agrees, and whether anything does; how far
-    both sides' pictures resemble each other under the map, log(1 + how much of what changes differs), and whether that
-    is known.
+    details) of the video's and of the query's pictures; whether what changes agrees, and whether anything does.
     """
     chance = float(np.clip(segment.score / segment.own, 1e-9, 1 - 1e-9))
     odds = float(np.clip(np.log(chance / (1 - chance)), -MOST_ODDS, MOST_ODDS))
@@ -222,7 +216,7 @@ def look_features(segment: Segment, alike: Likeness, motion: Motion) -> Floats:
     moves = float(motion.change > MOVES)
     still = 1.0 - moves
     said = [still * odds, moves * odds, still * alone, moves * alone, found, asked, motion.agreement, moves]
-    return np.array([1.0, *said, motion.resembles, np.log1p(motion.differs), float(motion.known)])
+    return np.array([1.0, *said])
 
 
 def probability(odds: Floats) -> Floats:

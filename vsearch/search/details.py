@@ -10,7 +10,7 @@ share everything that stands still.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import cv2
@@ -74,24 +74,13 @@ class Likeness:
 class Motion:
     """What changes from frame to frame where both sides are seen. agreement: the correlation of both sides' changes, -1
     to 1, times 1 - 1/n for n pairs, since few agree by chance; change: of the video's picture, root mean square, in
-    grey levels. shift_s, rate: of the lineup. differs: what of the video's changes is not in the query's, in whatever
-    contrast, as `change` is measured; resembles: the correlation of both sides' mean pictures. known: whether it is
-    known how both sides change: where not, agreement, differs and resembles are 0, and change unless the video's is.
+    grey levels. Both 0 where nothing is known. shift_s, rate: of the lineup.
     """
 
     agreement: float = 0.0
     change: float = 0.0
     shift_s: float = 0.0
     rate: float = 1.0
-    differs: float = 0.0
-    resembles: float = 0.0
-    known: bool = False
-
-    def speaking_against(self) -> Motion:
-        """The same under a doubtful map: where both sides agree, it is not known how they change."""
-        if self.agreement <= 0:
-            return self
-        return Motion(change=self.change, shift_s=self.shift_s, rate=self.rate)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -213,7 +202,9 @@ class Ground:
             return []
         fewest = 2 if len(lineups[0].rows) > 1 else 3
         found = [self._motion(lineup) for lineup in lineups if len(lineup.rows) >= fewest]
-        return found if self.speaks_for else [one.speaking_against() for one in found]
+        if self.speaks_for:
+            return found
+        return [replace(one, agreement=min(one.agreement, 0.0)) for one in found]
 
     def _motion(self, lineup: Lineup) -> Motion:
         here = np.stack([self._cells(row) for row in lineup.rows.tolist()])
@@ -229,34 +220,20 @@ class Ground:
 
 def _agreement(lineup: Lineup, here: Floats, there: Floats) -> Motion:
     """Of cells (n, c) of both sides."""
-    means = here.mean(axis=0), there.mean(axis=0)
-    asked, found = _own(here, means[0]), _own(there, means[1])
-    alike = _correlation(asked, found)
-    change = float(np.sqrt(np.square(found).mean()))
-    return Motion(
-        agreement=alike * (1 - 1 / len(here)),
-        change=change,
-        shift_s=lineup.shift_s,
-        rate=lineup.rate,
-        differs=change * float(np.sqrt(1 - min(1.0, max(0.0, alike)) ** 2)),
-        resembles=_correlation(*(mean - mean.mean() for mean in means)),
-        known=True,
-    )
-
-
-def _own(cells: Floats, mean: Floats) -> Floats:
-    """(n, c): what each frame has of its own, beside their mean (c,), brightness as a whole left out."""
-    own = cells - mean
-    return np.asarray(own - own.mean(axis=1, keepdims=True))
-
-
-def _correlation(one: Floats, other: Floats) -> float:
-    lengths = float(np.linalg.norm(one)) * float(np.linalg.norm(other))
-    return float((one * other).sum()) / max(lengths, 1e-6)
+    asked, found = _changes(here), _changes(there)
+    lengths = float(np.linalg.norm(asked)) * float(np.linalg.norm(found))
+    agreement = float((asked * found).sum()) / max(lengths, 1e-6) * (1 - 1 / len(here))
+    return Motion(agreement, float(np.sqrt(np.square(found).mean())), lineup.shift_s, lineup.rate)
 
 
 def _coarse(picture: NDArray[np.generic]) -> Floats:
     return np.asarray(cv2.resize(picture.astype(np.float32), COARSE, interpolation=cv2.INTER_AREA))
+
+
+def _changes(cells: Floats) -> Floats:
+    """(n, c): what each frame has of its own, brightness as a whole left out."""
+    own = cells - cells.mean(axis=0)
+    return np.asarray(own - own.mean(axis=1, keepdims=True))
 
 
 def luma_of(frames: NDArray[np.uint8]) -> Luma:

@@ -35,7 +35,7 @@ LEAST_PACED = 4  # pairs of pictures by which a rate is told
 RATE_COST = 0.03  # of agreement, for a rate that is not that of the original
 RATE_GAIN = 0.1  # of agreement, that another rate has to win
 SURELY = 0.3  # the agreement from which on a segment is put where it is reached
-AS_IN_A_COPY = 0.6  # the agreement that four in five copies reach, and few others
+AS_IN_A_COPY = 0.6  # the agreement that hardly any other moment reaches
 LEAST_STEP_S = 0.2  # between the shifts that are tried
 WORKERS = 2  # pictures whose details are sought at once
 

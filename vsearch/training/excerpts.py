@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,17 +57,15 @@ def library_picture(frame: NDArray[np.uint8], entry: PackedEntry) -> NDArray[np.
     return _bytes(plain(_tensor(frame), _size(entry)))
 
 
-def edited_excerpts(
-    packed: PackedFrames, of: Sequence[PackedEntry], n: int, rng: np.random.Generator
-) -> Iterator[Excerpt]:
-    """n excerpts of some of the packed videos. Raises InputError when there are none of `LEAST_S` seconds."""
+def edited_excerpts(packed: PackedFrames, n: int, rng: np.random.Generator) -> Iterator[Excerpt]:
+    """n excerpts of videos that were held out. Raises InputError when there are none of `LEAST_S` seconds."""
     videos = videos_of(packed)
-    long_enough = [entry for entry in of if entry.shape[0] >= LEAST_S * entry.fps]
-    if not long_enough:
-        raise InputError(f"there is no video of {LEAST_S:g} s or more to cut excerpts from")
-    weights = np.sqrt([entry.shape[0] for entry in long_enough])
+    held_out = [entry for entry in videos if entry.held_out and entry.shape[0] >= LEAST_S * entry.fps]
+    if not held_out:
+        raise InputError(f"no video of {LEAST_S:g} s or more was held out")
+    weights = np.sqrt([entry.shape[0] for entry in held_out])
     for _ in range(n):
-        entry = long_enough[rng.choice(len(long_enough), p=weights / weights.sum())]
+        entry = held_out[rng.choice(len(held_out), p=weights / weights.sum())]
         yield _excerpt(packed, entry, videos[rng.integers(len(videos))], rng)
 
 

@@ -79,19 +79,8 @@ def calibration(
         list[str] | None,
         typer.Option(metavar="A=B", help="Two packed files that show the same material, whatever their scenes say."),
     ] = None,
-    without: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            exists=True,
-            dir_okay=False,
-            help="Names of packed files, one a line, on which what pictures say is not fitted: those that you measure "
-            "with.",
-        ),
-    ] = None,
 ) -> None:
-    """Fit a head's probabilities again, with edited excerpts of the videos that its training held out, and of all for
-    what pictures say.
+    """Fit a head's probabilities again, with edited excerpts of the videos that its training held out.
 
     \b
       vsearch train calibration --config head.toml --head runs/head/model
@@ -105,23 +94,10 @@ def calibration(
     recipe = head_recipe(config)
     with progress_shown() as progress:
         fitted = calibrate(
-            head,
-            codec=Path(recipe.codec),
-            frames=Path(recipe.frames),
-            queries=queries,
-            same=pairs,
-            without=_names(without),
-            progress=progress,
+            head, codec=Path(recipe.codec), frames=Path(recipe.frames), queries=queries, same=pairs, progress=progress
         )
     for name, chance in fitted.thresholds.items():
         typer.echo(f"{name}: from a probability of {chance:g} on")
-
-
-def _names(file: Path | None) -> list[str]:
-    """The lines of a text file that are not empty."""
-    if file is None:
-        return []
-    return [line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
 
 
 @app.command()
