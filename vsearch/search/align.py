@@ -342,9 +342,8 @@ def _strongest(pair: _Pair) -> tuple[_Strongest, float]:
     for start in range(0, n, BLOCK_FRAMES):
         stop = min(n, start + BLOCK_FRAMES)
         block = pair.columns(start, stop)
-        medians.append(
-            float(np.median(block[:: max(1, m // MEDIAN_ROWS), :: max(1, (stop - start) // MEDIAN_COLUMNS)]))
-        )
+        some = block[:: max(1, m // MEDIAN_ROWS), :: max(1, (stop - start) // MEDIAN_COLUMNS)]
+        medians.append(float(np.median(some)))
         frames = np.arange(start, stop, dtype=np.int32)
         # equal cells (still footage) must not all fall to the first frames: far below any difference that matters
         spread = (np.arange(m, dtype=np.int32)[:, None] * 7919 + frames * 104729) & 1023
@@ -523,10 +522,10 @@ def _fit(window: _Window, line: _Line, weights: Floats, background: float, *, fr
 
 def _refined(window: _Window, line: _Line, weights: Floats, background: float) -> _Line:
     """The best fit near `line`: at the speed of the original, unless another is better beyond chance."""
-    middle, plains = float(line.video_times(line.middle_s)), []
-    for position in {middle, _inside(window.pair, middle)}:
-        plains.append(_fit(window, _Line(1.0, position, line.middle_s), weights, background, free_rate=False))
-    plain, plain_fit = max(plains, key=lambda one: one[1])
+    position = float(line.video_times(line.middle_s))
+    plains = [_Line(1.0, at, line.middle_s) for at in dict.fromkeys([position, _inside(window.pair, position)])]
+    fitted = [_fit(window, plain, weights, background, free_rate=False) for plain in plains]
+    plain, plain_fit = max(fitted, key=lambda one: one[1])
     times = window.pair.query.times_s[weights > 0]
     settings = window.pair.settings
     one_speed = settings.max_rate <= 1.0 and not settings.reversed_play
