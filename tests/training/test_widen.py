@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from tests.models.small_dyadic import SMALL, small_dyadic, small_networks
+from tests.models.small_dyadic import SMALL, WHOLE, small_dyadic, small_networks
 from tests.training.packs import write_pack
 from tests.videos import scene_frames
+from vsearch.errors import InputError
 from vsearch.models.dyadic import DyadicCodec
 from vsearch.models.dyadic_layers import DyadicNetworks, anchor_weights
 from vsearch.models.weights import ModelFiles
@@ -19,7 +20,7 @@ from vsearch.training import train_codec
 from vsearch.training.chunks import as_pixels
 from vsearch.training.dyadic import networks_state
 from vsearch.training.transform import TransformRecipe, taken_over
-from vsearch.training.widen import add_channels, expect_channels, relocated, wider
+from vsearch.training.widen import add_channels, deeper, expect_channels, relocated, wider, wider_prediction
 
 
 def shown_mse(networks: DyadicNetworks, pixels: torch.Tensor, quality: float) -> float:
@@ -50,6 +51,47 @@ def test_a_codec_with_more_channels_shows_the_same_until_they_are_given_somethin
         before = old.prediction(latents, torch.zeros_like(latents), flags, weights)
     assert torch.allclose(means[:, : SMALL.channels], before[0], atol=1e-6)
     assert torch.allclose(scales[:, : SMALL.channels], before[1], atol=1e-6)
+
+
+def test_a_deeper_decoder_shows_the_same_until_it_is_trained(pixels: torch.Tensor) -> None:
+    old = small_networks()
+    with torch.no_grad():
+        for name, parameter in old.decoder.named_parameters():
+            if "branch" in name:
+                parameter.normal_(0, 0.2)  # so that every block does something
+    new = deeper(deeper(old, (2, 2, 0)), (4, 2, 3))
+    assert new.shape.decoder_depths == (4, 2, 3)
+    weights = anchor_weights(torch.full((len(pixels),), 1.3), 4)
+    with torch.no_grad():
+        latents = old.encoder(pixels)
+        before, after = old.decoder(latents, weights), new.decoder(latents, weights)
+    assert torch.allclose(before, after, atol=1e-5)
+    assert not torch.allclose(before, old.decoder.linear(latents), atol=1e-2)
+    with pytest.raises(InputError, match="cannot get"):
+        deeper(new, (4, 1, 3))
+
+
+def test_a_wider_prediction_network_chooses_the_same_until_it_is_trained(pixels: torch.Tensor) -> None:
+    old = small_networks(shape=WHOLE)
+    new = wider_prediction(old, 12)
+    assert new.shape.context_width == 12
+    weights = anchor_weights(torch.full((len(pixels),), 1.3), 4)
+    with torch.no_grad():
+        old.prediction.rate.at.normal_()
+        new.prediction.rate.at[:, :8] = old.prediction.rate.at
+        latents = old.encoder(pixels).round()
+        flags = torch.ones(len(latents), 4, *latents.shape[2:])
+        inputs = (latents, latents.roll(1, 0), flags, weights, latents.abs())
+        for before, after in zip(old.prediction.as_read(*inputs), new.prediction.as_read(*inputs), strict=True):
+            assert torch.equal(before, after)
+    new.prediction.as_read(*inputs)[1].sum().backward()
+    learns = new.prediction.steps[0].choose.weight.grad
+    assert bool(learns[:, 8:].any())  # what is new can be made use of
+    for unfit in (old, small_networks()):
+        with pytest.raises(InputError, match="cannot be widened to 4"):
+            wider_prediction(unfit, 4)
+    with pytest.raises(InputError, match="cannot be widened to 12"):
+        wider_prediction(small_networks(), 12)
 
 
 def test_new_channels_show_what_the_others_left(pixels: torch.Tensor) -> None:

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from vsearch.bitstream import ChunkBytes, read_chunk
 from vsearch.errors import InputError, LatentError
@@ -40,8 +41,10 @@ from vsearch.models.weights import ModelFiles, has_bfloat16, one_thread, torch_d
 from vsearch.models.whole import WholePrediction
 from vsearch.records import CHUNK_FRAMES, Latents
 
-BATCH = 8  # frames a network call; every call is padded to it
+BATCH = 8  # frames a network call; every call of the encoder is padded to it
+BATCH_ON_GPU = CHUNK_FRAMES  # there calls of 8 take as long as calls of many: starting them is what they wait for
 MAX_LAYERS = 8  # of the prediction network
+MAX_DEPTH = 32  # residual blocks of the decoder at one size
 MAX_BLOCKS = 8192  # of 16x16 pixels in a frame: what is larger is no preview, and a chunk of it no honest one
 
 
@@ -63,7 +66,7 @@ class CodedLatents(Latents):
 
 
 class DyadicCodec:
-    """Implements `models.base.LatentCodec`."""
+    """Implements `models.base.LatentCodec`. batch: how many frames a call of its pixel networks has."""
 
     codec_id = CODEC_ID
     efforts = tuple(EFFORTS)
@@ -80,6 +83,7 @@ class DyadicCodec:
         self.tiers: Mapping[str, int] = MappingProxyType(_tiers(files.search))
         self._files = files
         self._device = torch_device(device)
+        self.batch = BATCH if self._device.type == "cpu" else BATCH_ON_GPU
         self.reduced = has_bfloat16(self._device)  # whether the pixel networks run in bfloat16
         self._tensors = files.numpy()
         _check_tensors(files, self._tensors, self.shape)
@@ -129,6 +133,10 @@ class DyadicCodec:
             network.load_state_dict(tensors)
         except RuntimeError as error:
             raise LatentError(f"{self._files.folder}: the weights do not fit the card ({error})") from error
+        if self.reduced:  # once, not at every call
+            for name, layer in network.named_modules():
+                if isinstance(layer, nn.Conv2d) and name != "linear":
+                    layer.to(torch.bfloat16)
         return placed(network.eval().requires_grad_(False), self._device)
 
     def _precision(self) -> torch.autocast:
@@ -143,12 +151,12 @@ class DyadicCodec:
         t, _, height, width = frames.shape
         out = np.empty((t, height // BLOCK, width // BLOCK, self.shape.channels), np.float32)
         with torch.inference_mode(), self._precision():
-            for start in range(0, t, BATCH):
-                batch = frames[start : start + BATCH]
-                padded = np.concatenate([batch, np.repeat(batch[-1:], BATCH - len(batch), 0)])
+            for start in range(0, t, self.batch):
+                batch = frames[start : start + self.batch]
+                padded = np.concatenate([batch, np.repeat(batch[-1:], self.batch - len(batch), 0)])
                 pixels = torch.from_numpy(padded).to(self._device).contiguous(memory_format=torch.channels_last)
                 latents = self.encoder_network(pixels.float() / 255.0 - 0.5)
-                out[start : start + BATCH] = latents[: len(batch)].permute(0, 2, 3, 1).cpu().numpy()
+                out[start : start + len(batch)] = latents[: len(batch)].permute(0, 2, 3, 1).cpu().numpy()
         return out
 
     def encode(self, frames: NDArray[np.uint8], *, level: int | None = None, effort: str = "default") -> Latents:
@@ -193,14 +201,13 @@ class DyadicCodec:
         down = torch.from_numpy(self.down(latents.level)).to(self._device)[:, None, None]
         weights = self.level_weights(latents.level)
         with torch.inference_mode(), self._precision():
-            for start in range(0, t, BATCH):
+            for start in range(0, t, self.batch):
                 # Not padded: what a picture's last bit is decides nothing.
-                batch = (
-                    torch.from_numpy(latents.values[start : start + BATCH].astype(np.float32)).to(self._device) * down
-                )
+                values = latents.values[start : start + self.batch].astype(np.float32)
+                batch = torch.from_numpy(values).to(self._device) * down
                 pixels = self._decoder(batch.contiguous(memory_format=torch.channels_last), weights)
                 rgb = ((pixels + 0.5) * 255.0).round_().clamp_(0, 255).to(torch.uint8)
-                out[start : start + BATCH] = rgb.contiguous().cpu().numpy()
+                out[start : start + len(values)] = rgb.contiguous().cpu().numpy()
         return out
 
     def nearest(self, frames: NDArray[np.uint8], *, level: int | None = None) -> Latents:
@@ -344,6 +351,9 @@ def shape_of(decode: Mapping[str, Any]) -> DyadicShape:
             raise ValueError("whole and spread are true or false, layers a small number")
         a, b, c = (int(x) for x in decode["encoder_widths"])
         d, e, f = (int(x) for x in decode["decoder_widths"])
+        at_16, at_8, at_4 = (int(x) for x in decode.get("decoder_depths", DyadicShape().decoder_depths))
+        if not all(0 <= depth <= MAX_DEPTH for depth in (at_16, at_8, at_4)):
+            raise ValueError("a decoder has no or some residual blocks of each size")
         return DyadicShape(
             groups=tuple(int(x) for x in decode["groups"]),
             context_width=int(decode["context_width"]),
@@ -351,6 +361,7 @@ def shape_of(decode: Mapping[str, Any]) -> DyadicShape:
             anchors=int(decode["anchors"]),
             encoder_widths=(a, b, c),
             decoder_widths=(d, e, f),
+            decoder_depths=(at_16, at_8, at_4),
             whole=whole,
             spread=spread,
             layers=int(layers),

@@ -27,9 +27,9 @@ LEVELS_AN_ANCHOR = 16
 @dataclass(frozen=True, slots=True)
 class DyadicShape:
     """Widths of the codec. groups: the latent channels in coding order; anchors: rates that were trained; predicted:
-    of how many channels the prediction's neighbourhood is looked at; whole: whether the prediction network computes
-    in whole numbers (`whole`), or in float64 (`exact`); spread: whether it sees how far apart two sources of a
-    prediction are; layers: hidden ones of each step.
+    of how many channels the prediction's neighbourhood is looked at; decoder_depths: residual blocks at 1/16, 1/8 and
+    1/4 of the size; whole: whether the prediction network computes in whole numbers (`whole`), or in float64 (`exact`);
+    spread: whether it sees how far apart two sources of a prediction are; layers: hidden ones of each step.
     """
 
     groups: tuple[int, ...] = (8, 16, 40, 64)
@@ -38,6 +38,7 @@ class DyadicShape:
     anchors: int = 4
     encoder_widths: tuple[int, int, int] = (48, 96, 128)
     decoder_widths: tuple[int, int, int] = (128, 96, 64)
+    decoder_depths: tuple[int, int, int] = (2, 1, 0)
     whole: bool = False
     spread: bool = False
     layers: int = 1
@@ -75,14 +76,14 @@ class GainedEncoder(nn.Module):
         self.branch = nn.Sequential(
             nn.PixelUnshuffle(4),
             nn.Conv2d(48, a, 3, padding=1),
-            nn.LeakyReLU(0.1),
+            nn.LeakyReLU(0.1, inplace=True),
             nn.Conv2d(a, b, 3, stride=2, padding=1),
             Residual(b),
-            nn.LeakyReLU(0.1),
+            nn.LeakyReLU(0.1, inplace=True),
             nn.Conv2d(b, c, 3, stride=2, padding=1),
             Residual(c),
             Residual(c),
-            nn.LeakyReLU(0.1),
+            nn.LeakyReLU(0.1, inplace=True),
             start_at_zero(nn.Conv2d(c, shape.channels, 1)),
         )
 
@@ -103,18 +104,19 @@ class GainedDecoder(nn.Module):
         self.first = nn.Conv2d(shape.channels, a, 3, padding=1)
         self.scale = Interpolated(shape.anchors, a)
         self.shift = Interpolated(shape.anchors, a)
+        at_16, at_8, at_4 = shape.decoder_depths
         self.branch = nn.Sequential(
-            Residual(a),
-            Residual(a),
-            nn.LeakyReLU(0.1),
+            *(Residual(a) for _ in range(at_16)),
+            nn.LeakyReLU(0.1, inplace=True),
             nn.Conv2d(a, 4 * b, 1),
             nn.PixelShuffle(2),
-            Residual(b),
-            nn.LeakyReLU(0.1),
+            *(Residual(b) for _ in range(at_8)),
+            nn.LeakyReLU(0.1, inplace=True),
             nn.Conv2d(b, 4 * c, 1),
             nn.PixelShuffle(2),
             nn.Conv2d(c, c, 3, padding=1),
-            nn.LeakyReLU(0.1),
+            *(Residual(c) for _ in range(at_4)),
+            nn.LeakyReLU(0.1, inplace=True),
             start_at_zero(nn.Conv2d(c, 48, 3, padding=1)),
             nn.PixelShuffle(4),
         )

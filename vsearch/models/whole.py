@@ -117,17 +117,12 @@ class Product:
 
     def __call__(self, rows: Tensor) -> Tensor:
         """rows: (n, K) int8 -> (n, out) int32."""
-        n = len(rows)
         if self.weights.dtype == torch.float32:
             out = (rows.float() @ self.weights).int()
         else:
-            out = torch.empty(n, self.weights.shape[1], dtype=torch.int32)
-            for start in range(0, n, ROWS):
-                part = rows[start : start + ROWS]
-                padded = part.new_zeros(_few_sizes(len(part)), part.shape[1])
-                padded[: len(part)] = part
-                out[start : start + ROWS] = torch._int_mm(padded, self.weights)[: len(part)]
-        return out if self.shifts is None else out.bitwise_left_shift(self.shifts)
+            parts = [torch._int_mm(_filled(part), self.weights)[: len(part)] for part in rows.split(ROWS)]
+            out = parts[0] if len(parts) == 1 else torch.cat(parts)
+        return out if self.shifts is None else out.bitwise_left_shift_(self.shifts)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -141,18 +136,25 @@ class _Layer:
     shifts: Tensor
 
     def __call__(self, rows: Tensor) -> Tensor:
-        return squashed(self.product(rows) + self.bias, self.shifts)
+        return squashed(self.product(rows).add_(self.bias), self.shifts)
 
 
-def _few_sizes(n: int) -> int:
-    """The next power of two, or three quarters of it."""
+def _filled(rows: Tensor) -> Tensor:
+    """Rows (n, K) and zeros, so many that they are the next power of two, or three quarters of it."""
+    n = len(rows)
     above = max(64, 1 << (n - 1).bit_length())
-    return above * 3 // 4 if n <= above * 3 // 4 else above
+    size = above * 3 // 4 if n <= above * 3 // 4 else above
+    if n == size:
+        return rows
+    filled = rows.new_empty(size, rows.shape[1])
+    filled[:n] = rows
+    filled[n:] = 0
+    return filled
 
 
 def squashed(sums: Tensor, shifts: Tensor) -> Tensor:
-    """Sums (n, out) int32, halves added already, as features: int8, 0 to 127."""
-    return sums.bitwise_right_shift(shifts).clamp_(0, LIMIT).to(torch.int8)
+    """Sums (n, out) int32, halves added already, as features: int8, 0 to 127. The sums are lost."""
+    return sums.bitwise_right_shift_(shifts).clamp_(0, LIMIT).to(torch.int8)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -248,9 +250,9 @@ class WholePrediction:
         """See `exact.ExactPrediction.choose`."""
         step = self._steps[number]
         rows = grid.rows(step.plan.half)
-        inner = features[rows]
+        inner = features[rows] if step.plan.half is not None else features.clone()
         if step.half is not None and half is not None:
-            inner = inner + step.half(grid.around(_bytes(half), rows).flatten(1))
+            inner += step.half(grid.around(_bytes(half), rows).flatten(1))
         hidden = squashed(inner, self._shifts)
         for layer in step.hidden:
             hidden = layer(hidden)

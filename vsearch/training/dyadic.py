@@ -33,11 +33,13 @@ from vsearch.training.data import PackedEntry, PackedFrames
 from vsearch.training.polish import Picture, polish_decoder, written
 from vsearch.training.prediction import Seen, by_size, observe, prediction_tensors, train_prediction, within_bound
 from vsearch.training.tables import counted_pair, laplace_pair
+from vsearch.training.widen import deeper, wider_prediction
 
 logger = logging.getLogger(__name__)
 
 BLACK_MARGIN = 0.35  # of a rounding step
 LEAST_STEPS = 4.0  # from zero to black: gains are not changed by much
+HALVES = ("encoder.branch.", "decoder.branch.", "decoder.first.")  # kept in float16, so that a model has few bytes
 YCBCR = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312))
 
 
@@ -146,7 +148,9 @@ def export_dyadic(
     costs = costs * (down / as_trained[1]).square().numpy()  # of steps as wide as they are now
     narrow, wide = tables or laplace_pair()
     tensors: dict[str, Any] = {
-        name: value for name, value in networks.state_dict().items() if not name.startswith(("gains.", "prediction."))
+        name: value.half() if name.startswith(HALVES) else value
+        for name, value in networks.state_dict().items()
+        if not name.startswith(("gains.", "prediction."))
     }
     tensors |= {f"prediction.{k}": v for k, v in prediction_tensors(networks.prediction, at_levels).items()}
     tensors |= {
@@ -165,6 +169,7 @@ def export_dyadic(
         "anchors": shape.anchors,
         "encoder_widths": list(shape.encoder_widths),
         "decoder_widths": list(shape.decoder_widths),
+        "decoder_depths": list(shape.decoder_depths),
     }
     files = write_model(
         folder,
@@ -184,7 +189,9 @@ def export_dyadic(
 
 
 def networks_state(files: ModelFiles) -> dict[str, Tensor]:
-    """The state of the `DyadicNetworks` that `export_dyadic` wrote: what it interpolated is taken at the anchors."""
+    """The state of the `DyadicNetworks` that `export_dyadic` wrote: what it interpolated is taken at the anchors, and
+    what it kept in float16 stays as that was.
+    """
     state: dict[str, Tensor] = {}
     for name, value in files.torch().items():
         if name in ("levels.up", "levels.down"):
@@ -192,7 +199,7 @@ def networks_state(files: ModelFiles) -> dict[str, Tensor]:
         elif name in ("prediction.rate", "prediction.finer"):
             state[f"{name}.at"] = value[::LEVELS_AN_ANCHOR]
         elif name.startswith(("encoder.", "decoder.", "prediction.")):
-            state[name] = value
+            state[name] = value.float()
     return state
 
 
@@ -202,10 +209,12 @@ class PredictionRecipe:
 
     steps, learning_rates: of the passes of the prediction network; in the first `nearest_passes` the writer takes the
     nearest integers, in the others it chooses with the network of the pass before. width, layers: of a prediction
-    network in whole numbers, which is made anew before the first pass; with a width of 0 it stays what it is.
-    variety: how many parts of each source are written for a pass; 0 for each source as it is. polish_steps: of the
-    decoder, before the last pass, on what the writer chooses by then; 0 for none (it gained 0.03 dB). device: where the
-    prediction network is trained. low, default, high: the levels offered by name.
+    network in whole numbers: one of so many layers is widened, otherwise it is made anew before the first pass; with a
+    width of 0 it stays what it is. variety: how many parts of each source are written for a pass; 0 for each source as
+    it is. depths: how many residual blocks the decoder gets at each size (see `DyadicShape`), none for those that it
+    has. polish_steps, polish_batch, polish_rate: of the decoder, before the last pass, on what the writer chooses by
+    then; 0 steps for none. device: where the prediction network and the decoder are trained. low, default, high: the
+    levels offered by name.
 
     Raises InputError when the passes do not fit together.
     """
@@ -216,7 +225,10 @@ class PredictionRecipe:
     width: int = 0
     layers: int = 2
     variety: int = 0
+    depths: tuple[int, ...] = ()
     polish_steps: int = 0
+    polish_batch: int = 6
+    polish_rate: float = 2e-4
     device: str = "cpu"
     batch: int = 16
     levels_a_video: int = 2
@@ -234,6 +246,8 @@ class PredictionRecipe:
             )
         if self.polish_steps and len(self.steps) < 2:
             raise InputError("[prediction] polishes the decoder between two passes: give two, or polish_steps = 0")
+        if self.depths and (len(self.depths) != 3 or not self.polish_steps):
+            raise InputError("[prediction] depths are three numbers, and new blocks of a decoder need polish_steps")
 
 
 # Of a codec whose prediction network is good already.
@@ -292,6 +306,9 @@ def finish(
     files = export(networks)
     if recipe.width:
         networks = with_whole_prediction(networks, recipe.width, recipe.layers)
+    if recipe.depths:
+        at_16, at_8, at_4 = recipe.depths
+        networks = deeper(networks, (at_16, at_8, at_4))
     for number in range(len(recipe.steps)):
         if recipe.polish_steps and number == len(recipe.steps) - 1:
             pictures = written(DyadicCodec(files), _written(sources, recipe, len(recipe.steps), progress))
@@ -302,9 +319,13 @@ def finish(
 
 
 def with_whole_prediction(networks: DyadicNetworks, width: int, layers: int) -> DyadicNetworks:
-    """The same with a prediction network in whole numbers that is yet to be trained: of the one before it keeps how
-    much it trusts predictions, and how scales grow with the level.
+    """The same with a prediction network in whole numbers that is yet to be trained. One of so many layers is widened;
+    of any other it keeps how much it trusts predictions, and how scales grow with the level.
     """
+    if networks.shape.whole and networks.shape.layers == layers:
+        wide = wider_prediction(networks, width).eval().requires_grad_(False)
+        wide.prediction.requires_grad_(True)
+        return wide
     shape = replace(networks.shape, context_width=width, whole=True, spread=True, layers=layers)
     anew = DyadicNetworks(shape)
     state = {
@@ -377,6 +398,9 @@ def _polish(
         seed=recipe.seed,
         precision=precision,
         structure=structure,
+        learning_rate=recipe.polish_rate,
+        batch=recipe.polish_batch,
+        device=torch_device(recipe.device),
     ):
         logger.info("decoder, step %d of %d: loss %.4f", step, recipe.polish_steps, loss)
 

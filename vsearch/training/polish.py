@@ -20,6 +20,7 @@ from vsearch.models.dyadic import DyadicCodec
 from vsearch.models.dyadic_layers import LEVELS_AN_ANCHOR, DyadicNetworks, anchor_weights
 from vsearch.training.checkpoints import Average
 from vsearch.training.chunks import as_pixels
+from vsearch.training.data import CPU
 from vsearch.training.loop import scheduled_rate
 from vsearch.training.losses import distortion
 
@@ -65,7 +66,7 @@ def decoder_loss(networks: DyadicNetworks, batch: Batch, lambdas: Sequence[float
     """Distortion times the square root of each rate's lambda, so that every rate pulls about as hard."""
     latents, pixels, level = batch
     weights = anchor_weights(level.float() / LEVELS_AN_ANCHOR, networks.shape.anchors)
-    rate_lambda = torch.exp(weights @ torch.tensor(lambdas).log())
+    rate_lambda = torch.exp(weights @ torch.tensor(lambdas, device=level.device).log())
     shown = networks.decoder(latents.contiguous(memory_format=torch.channels_last), weights)
     weighed, _ = distortion(shown, pixels, structure=structure)
     loss: Tensor = (weighed * rate_lambda.sqrt()).mean() * LOSS_SCALE
@@ -83,21 +84,23 @@ def polish_decoder(
     structure: float = 0.0,
     learning_rate: float = 2e-4,
     batch: int = 6,
+    device: torch.device = CPU,
 ) -> Iterator[tuple[int, float]]:
-    """Train the decoder; yields (step, mean loss over the last hundred steps). At the end it has its averaged weights.
+    """Train the decoder; yields (step, mean loss over the last hundred steps). At the end it has its averaged weights,
+    on the CPU.
 
     precision: of the decoder's network, float32 or bfloat16, as in `loop`; structure: see `losses.distortion`.
     """
-    decoder = networks.decoder.requires_grad_(True)
+    decoder = networks.decoder.to(device).requires_grad_(True)
     average = Average(decoder)
     optimiser = torch.optim.AdamW(decoder.parameters(), lr=learning_rate, betas=(0.9, 0.98), weight_decay=0.0)
     total = 0.0
     for step in range(steps):
         for group in optimiser.param_groups:
             group["lr"] = scheduled_rate(step, peak=learning_rate, steps=steps, warmup_steps=100, floor=0.01)
-        examples = draw(pictures, batch, np.random.default_rng([seed, step]))
-        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
-            loss = decoder_loss(networks, examples, lambdas, structure=structure)
+        latents, pixels, level = (x.to(device) for x in draw(pictures, batch, np.random.default_rng([seed, step])))
+        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+            loss = decoder_loss(networks, (latents, pixels, level), lambdas, structure=structure)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(decoder.parameters(), 1.0)
@@ -108,4 +111,4 @@ def polish_decoder(
             yield step + 1, total / 100
             total = 0.0
     decoder.load_state_dict(average.network.state_dict())
-    decoder.requires_grad_(False)
+    decoder.cpu().requires_grad_(False)

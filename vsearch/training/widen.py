@@ -1,4 +1,4 @@
-"""More channels for a codec: what it leaves of pictures, by a linear transform; and other rates for its anchors."""
+"""A codec that grows: more channels, a deeper decoder, a wider prediction network, other rates for its anchors."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from vsearch.errors import InputError
 from vsearch.models.dyadic_layers import DyadicNetworks, DyadicShape, anchor_weights
 from vsearch.models.layers import BLOCK, N_SCALES, scale_of_index
 
 LATENTS_A_UNIT = 2.55  # of a Karhunen-Loeve coefficient of pixels in [-0.5, 0.5]
+BRANCH = "decoder.branch."
 AT_ANCHORS = ("gains.", "decoder.scale.", "decoder.shift.", "prediction.rate.", "prediction.finer.")
 
 
@@ -44,6 +46,62 @@ def wider(state: Mapping[str, Tensor], shape: DyadicShape, more: int) -> DyadicN
             target.copy_(source.mean(1, keepdim=True).expand_as(target)) if "gains." in name else target.zero_()
         target[tuple(slice(0, size) for size in source.shape)] = source
     return networks
+
+
+@torch.no_grad()
+def deeper(networks: DyadicNetworks, depths: tuple[int, int, int]) -> DyadicNetworks:
+    """The same codec with more residual blocks in its decoder, which do nothing yet. depths: see `DyadicShape`. Raises
+    InputError for fewer than it has.
+    """
+    before, after = (_branch_places(each) for each in (networks.shape.decoder_depths, depths))
+    if not before.keys() <= after.keys():
+        raise InputError(f"the decoder has {networks.shape.decoder_depths} residual blocks; it cannot get {depths}")
+    grown = DyadicNetworks(replace(networks.shape, decoder_depths=depths))
+    new_place = {place: after[what] for what, place in before.items()}
+    state = {}
+    for name, value in networks.state_dict().items():
+        if name.startswith(BRANCH):
+            place, rest = name.removeprefix(BRANCH).split(".", 1)
+            name = f"{BRANCH}{new_place[int(place)]}.{rest}"
+        state[name] = value
+    grown.load_state_dict({**grown.state_dict(), **state})
+    return grown
+
+
+def _branch_places(depths: tuple[int, int, int]) -> dict[tuple[str, int], int]:
+    """Where each module of a decoder's branch stands: ("at 16", 0) is the first residual block at 1/16."""
+    at_16, at_8, at_4 = depths
+    names = [
+        *(("at 16", i) for i in range(at_16)),
+        *(("to 8", i) for i in range(3)),
+        *(("at 8", i) for i in range(at_8)),
+        *(("to 4", i) for i in range(4)),
+        *(("at 4", i) for i in range(at_4)),
+        *(("to pixels", i) for i in range(3)),
+    ]
+    return {name: place for place, name in enumerate(names)}
+
+
+@torch.no_grad()
+def wider_prediction(networks: DyadicNetworks, width: int) -> DyadicNetworks:
+    """The same codec with a prediction network in whole numbers of more features, which nothing is made of yet. Raises
+    InputError for another kind of network, or for fewer.
+    """
+    shape = networks.shape
+    if not shape.whole or width < shape.context_width:
+        raise InputError(f"a prediction network of {shape.context_width} features cannot be widened to {width}")
+    grown = DyadicNetworks(replace(shape, context_width=width))
+    state = grown.state_dict()
+    for name, value in networks.state_dict().items():
+        target = state[name]
+        if target.shape != value.shape:
+            if name.endswith((*(f"more.{i}.weight" for i in range(shape.layers)), "hidden.weight", "choose.weight")):
+                target[: len(value), value.shape[1] :] = 0  # what was there sees nothing of what is new
+            elif "rate." in name:
+                target.zero_()
+        target[tuple(slice(0, size) for size in value.shape)] = value
+    grown.load_state_dict(state)
+    return grown
 
 
 @torch.no_grad()
