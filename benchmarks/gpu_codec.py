@@ -14,7 +14,7 @@ from PIL import Image, ImageOps
 
 from benchmarks import environment
 from benchmarks.report import BenchmarkError, say, spread
-from vsearch.models import dyadic, head, shipped_codec, shipped_head
+from vsearch.models import head, shipped_codec, shipped_head
 from vsearch.models.dyadic import DyadicCodec
 from vsearch.models.head import GemHead
 from vsearch.records import CHUNK_FRAMES, Latents

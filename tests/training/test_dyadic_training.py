@@ -275,16 +275,25 @@ def test_the_recipes_that_come_along_are_read_and_fit_together() -> None:
     assert heads["stored"].codec == heads["long"].codec
 
 
+WHOLE_RECIPE = (
+    '[dyadic]\nframes = "{pack}"\nsteps = 1\nbatch = 2\nside = 64\nlearning_rate = 1e-12\n'
+    "[prediction]\nsteps = [{steps}]\nlearning_rates = [2e-3, 1e-3]\nbatch = 8\n{more}\n"
+)
+
+
+@pytest.fixture(scope="module")
+def whole(trained: Path, pack: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The trained codec with a prediction network in whole numbers."""
+    folder = tmp_path_factory.mktemp("whole")
+    config = folder / "whole.toml"
+    config.write_text(WHOLE_RECIPE.format(pack=pack, steps="30, 10", more="width = 16\nvariety = 2"))
+    return train_codec(config, folder / "run", start=trained / "model")
+
+
 def test_a_prediction_network_in_whole_numbers_takes_the_place_of_one_in_float64(
-    trained: Path, pack: Path, tmp_path: Path
+    whole: Path, trained: Path, pack: Path, tmp_path: Path
 ) -> None:
-    config = tmp_path / "whole.toml"
-    config.write_text(
-        f'[dyadic]\nframes = "{pack}"\nsteps = 1\nbatch = 2\nside = 64\nlearning_rate = 1e-12\n'
-        "[prediction]\nsteps = [30, 10]\nlearning_rates = [2e-3, 1e-3]\nwidth = 16\nvariety = 2\nbatch = 8\n"
-    )
-    model = train_codec(config, tmp_path / "run", start=trained / "model")
-    before, after = DyadicCodec.load(trained / "model"), DyadicCodec.load(model)
+    before, after = DyadicCodec.load(trained / "model"), DyadicCodec.load(whole)
     assert after.shape.whole
     assert after.shape.context_width == 16
     frames = np.stack(list(scene_frames(3, 5, (64, 96))))
@@ -292,14 +301,24 @@ def test_a_prediction_network_in_whole_numbers_takes_the_place_of_one_in_float64
     latents = after.encode(frames)
     assert np.array_equal(after.unpack(after.pack(latents)).values, latents.values)
     again = tmp_path / "own.toml"
-    again.write_text(config.read_text().replace("width = 16\nvariety = 2\n", ""))
-    assert DyadicCodec.load(train_codec(again, tmp_path / "own", start=model)).shape == after.shape
-    deep = tmp_path / "deep.toml"
-    deep.write_text(config.read_text().replace("width = 16", "width = 24\ndepths = [3, 2, 1]\npolish_steps = 3"))
-    grown = DyadicCodec.load(train_codec(deep, tmp_path / "deep", start=model))
-    assert (grown.shape.context_width, grown.shape.decoder_depths) == (24, (3, 2, 1))
-    assert np.array_equal(after.nearest(frames).values, grown.nearest(frames).values)
-    assert grown.decode(grown.nearest(frames)).shape == frames.shape
+    again.write_text(WHOLE_RECIPE.format(pack=pack, steps="3, 2", more=""))
+    assert DyadicCodec.load(train_codec(again, tmp_path / "own", start=whole)).shape == after.shape
+
+
+def test_a_decoder_gets_deeper_and_a_prediction_network_wider_while_the_encoder_stays(
+    whole: Path, pack: Path, tmp_path: Path
+) -> None:
+    config = tmp_path / "deep.toml"
+    more = "width = 24\nvariety = 1\ndepths = [3, 2, 1]\npolish_steps = 3"
+    config.write_text(WHOLE_RECIPE.format(pack=pack, steps="2, 2", more=more))
+    before, after = DyadicCodec.load(whole), DyadicCodec.load(train_codec(config, tmp_path / "deep", start=whole))
+    assert (after.shape.context_width, after.shape.decoder_depths) == (24, (3, 2, 1))
+    frames = np.stack(list(scene_frames(3, 5, (64, 96))))
+    latents = after.nearest(frames)
+    assert np.array_equal(before.nearest(frames).values, latents.values)
+    assert np.array_equal(after.unpack(after.pack(latents)).values, latents.values)
+    shown = before.decode(before.nearest(frames)).astype(int), after.decode(latents).astype(int)
+    assert 0 < np.abs(shown[0] - shown[1]).max() < 20  # three steps from a decoder that shows the same
 
 
 def test_most_rates_are_the_usual_ones() -> None:
