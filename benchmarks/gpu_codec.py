@@ -81,7 +81,7 @@ def measure_codec(frames: Frames, device: str, *, on_cpu: int, chunks: int) -> d
     there, here = Models.on(device), Models.on("cpu")
     return {
         "frames": {"device": len(frames), "cpu": min(on_cpu, len(frames)), "width": WIDTH, "height": HEIGHT},
-        "frames_a_network_call": {"codec": there.codec.batch, "head": head.BATCH},
+        "frames_a_network_call": {"codec": there.codec.frames_a_call(HEIGHT * WIDTH // 256), "head": head.BATCH},
         "frames_a_second": {"device": rates(there, frames), "cpu": rates(here, frames[:on_cpu])},
         "exactness": exactness(there.codec, here.codec, frames[: chunks * CHUNK_FRAMES]),
     }

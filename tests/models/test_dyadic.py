@@ -523,7 +523,8 @@ def test_a_model_whose_weights_are_incomplete_or_of_other_shapes_is_refused(
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("groups", [4, 12]), ("groups", [4, 4, 8, 0]), ("predicted", 16), ("anchors", 3), ("encoder_widths", [1])],
+    [("groups", [4, 12]), ("groups", [4, 4, 8, 0]), ("predicted", 16), ("anchors", 3), ("encoder_widths", [1])]
+    + [("decoder_depths", depths) for depths in ([1, 2], [2, 1, -1], [2, 33, 0], "deep", [2, None, 1])],
 )
 def test_a_model_whose_card_says_what_cannot_be_is_refused(tmp_path: Path, field: str, value: object) -> None:
     small_dyadic(tmp_path / "good")

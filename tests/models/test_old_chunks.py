@@ -16,7 +16,10 @@ OLD = sorted((Path(__file__).parents[1] / "data").glob("*/chunk.bin"))
 def test_a_chunk_kept_from_earlier_decodes_to_the_latents_kept_with_it(chunk: Path) -> None:
     codec = load_codec(chunk.parent / "model")
     expected = np.load(chunk.parent / "latents.npy", allow_pickle=False)
-    assert np.array_equal(codec.unpack(chunk.read_bytes()).values, expected)
+    latents = codec.unpack(chunk.read_bytes())
+    assert np.array_equal(latents.values, expected)
+    t, _, h, w = expected.shape
+    assert codec.decode(latents).shape == (t, 3, 16 * h, 16 * w)  # by a decoder as deep as they were then
 
 
 @pytest.mark.parametrize(

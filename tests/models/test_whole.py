@@ -24,7 +24,16 @@ from vsearch.models.entropy import MEAN_STEPS
 from vsearch.models.exact import Choice, Grid
 from vsearch.models.motion import FLAGS, PREDICTION_STEPS, UNMOVED
 from vsearch.models.weights import one_thread, write_model
-from vsearch.models.whole import LIMIT, MOST_TERMS, Product, WholePrediction, multiplies_bytes, weight_steps, whole
+from vsearch.models.whole import (
+    LIMIT,
+    MOST_TERMS,
+    ROWS,
+    Product,
+    WholePrediction,
+    multiplies_bytes,
+    weight_steps,
+    whole,
+)
 from vsearch.training.dyadic import export_dyadic
 
 
@@ -95,7 +104,7 @@ def test_it_is_the_network_that_was_trained(codec: DyadicCodec) -> None:
 
 @given(
     seed=st.integers(0, 2**32 - 1),
-    n=st.integers(0, 200),
+    n=st.one_of(st.integers(0, 200), st.integers(ROWS - 1, ROWS + 1)),
     terms=st.integers(1, MOST_TERMS),
     out=st.integers(1, 20),
     extreme=st.booleans(),

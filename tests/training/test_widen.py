@@ -73,12 +73,14 @@ def test_a_deeper_decoder_shows_the_same_until_it_is_trained(pixels: torch.Tenso
 
 def test_a_wider_prediction_network_chooses_the_same_until_it_is_trained(pixels: torch.Tensor) -> None:
     old = small_networks(shape=WHOLE)
+    with torch.no_grad():
+        for name, parameter in old.prediction.named_parameters():
+            if name.endswith(("trust", ".at", "bias", "from_neighbours.weight")):
+                parameter.normal_()  # not what networks begin with
     new = wider_prediction(old, 12)
     assert new.shape.context_width == 12
     weights = anchor_weights(torch.full((len(pixels),), 1.3), 4)
     with torch.no_grad():
-        old.prediction.rate.at.normal_()
-        new.prediction.rate.at[:, :8] = old.prediction.rate.at
         latents = old.encoder(pixels).round()
         flags = torch.ones(len(latents), 4, *latents.shape[2:])
         inputs = (latents, latents.roll(1, 0), flags, weights, latents.abs())

@@ -42,7 +42,7 @@ from vsearch.models.whole import WholePrediction
 from vsearch.records import CHUNK_FRAMES, Latents
 
 BATCH = 8  # frames a network call; every call of the encoder is padded to it
-BATCH_ON_GPU = CHUNK_FRAMES  # there calls of 8 take as long as calls of many: starting them is what they wait for
+BLOCKS_ON_GPU = 1 << 14  # a call at most, where BATCH frames have fewer: starting calls is what a GPU waits for
 MAX_LAYERS = 8  # of the prediction network
 MAX_DEPTH = 32  # residual blocks of the decoder at one size
 MAX_BLOCKS = 8192  # of 16x16 pixels in a frame: what is larger is no preview, and a chunk of it no honest one
@@ -66,7 +66,7 @@ class CodedLatents(Latents):
 
 
 class DyadicCodec:
-    """Implements `models.base.LatentCodec`. batch: how many frames a call of its pixel networks has."""
+    """Implements `models.base.LatentCodec`."""
 
     codec_id = CODEC_ID
     efforts = tuple(EFFORTS)
@@ -83,7 +83,6 @@ class DyadicCodec:
         self.tiers: Mapping[str, int] = MappingProxyType(_tiers(files.search))
         self._files = files
         self._device = torch_device(device)
-        self.batch = BATCH if self._device.type == "cpu" else BATCH_ON_GPU
         self.reduced = has_bfloat16(self._device)  # whether the pixel networks run in bfloat16
         self._tensors = files.numpy()
         _check_tensors(files, self._tensors, self.shape)
@@ -145,15 +144,22 @@ class DyadicCodec:
         """
         return torch.autocast(self._device.type, torch.bfloat16, enabled=self.reduced)
 
+    def frames_a_call(self, blocks: int) -> int:
+        """Of so many blocks each, that its pixel networks take at once."""
+        if self._device.type == "cpu":
+            return BATCH
+        return max(BATCH, min(CHUNK_FRAMES, BLOCKS_ON_GPU // blocks))
+
     def analyse(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Latents before gain and rounding, (T, h, w, C), of frames (T, 3, H, W) uint8 RGB. Raises InputError."""
         _check_frames(frames)
         t, _, height, width = frames.shape
         out = np.empty((t, height // BLOCK, width // BLOCK, self.shape.channels), np.float32)
+        many = self.frames_a_call(height * width // BLOCK**2)
         with torch.inference_mode(), self._precision():
-            for start in range(0, t, self.batch):
-                batch = frames[start : start + self.batch]
-                padded = np.concatenate([batch, np.repeat(batch[-1:], self.batch - len(batch), 0)])
+            for start in range(0, t, many):
+                batch = frames[start : start + many]
+                padded = np.concatenate([batch, np.repeat(batch[-1:], many - len(batch), 0)])
                 pixels = torch.from_numpy(padded).to(self._device).contiguous(memory_format=torch.channels_last)
                 latents = self.encoder_network(pixels.float() / 255.0 - 0.5)
                 out[start : start + len(batch)] = latents[: len(batch)].permute(0, 2, 3, 1).cpu().numpy()
@@ -200,10 +206,11 @@ class DyadicCodec:
         out = np.empty((t, 3, h * BLOCK, w * BLOCK), np.uint8)
         down = torch.from_numpy(self.down(latents.level)).to(self._device)[:, None, None]
         weights = self.level_weights(latents.level)
+        many = self.frames_a_call(h * w)
         with torch.inference_mode(), self._precision():
-            for start in range(0, t, self.batch):
+            for start in range(0, t, many):
                 # Not padded: what a picture's last bit is decides nothing.
-                values = latents.values[start : start + self.batch].astype(np.float32)
+                values = latents.values[start : start + many].astype(np.float32)
                 batch = torch.from_numpy(values).to(self._device) * down
                 pixels = self._decoder(batch.contiguous(memory_format=torch.channels_last), weights)
                 rgb = ((pixels + 0.5) * 255.0).round_().clamp_(0, 255).to(torch.uint8)
@@ -353,7 +360,7 @@ def shape_of(decode: Mapping[str, Any]) -> DyadicShape:
         d, e, f = (int(x) for x in decode["decoder_widths"])
         at_16, at_8, at_4 = (int(x) for x in decode.get("decoder_depths", DyadicShape().decoder_depths))
         if not all(0 <= depth <= MAX_DEPTH for depth in (at_16, at_8, at_4)):
-            raise ValueError("a decoder has no or some residual blocks of each size")
+            raise ValueError(f"decoder_depths are three numbers from 0 to {MAX_DEPTH}")
         return DyadicShape(
             groups=tuple(int(x) for x in decode["groups"]),
             context_width=int(decode["context_width"]),

@@ -130,6 +130,14 @@ class GainedDecoder(nn.Module):
         return linear + branch
 
 
+def branch_places(depths: tuple[int, int, int]) -> dict[tuple[str, int], int]:
+    """Where each module of `GainedDecoder.branch` stands: ("at 16", 0) is the first residual block at 1/16."""
+    at_16, at_8, at_4 = depths
+    counts = {"at 16": at_16, "to 8": 3, "at 8": at_8, "to 4": 4, "at 4": at_4, "to pixels": 3}
+    names = [(name, number) for name, count in counts.items() for number in range(count)]
+    return {name: place for place, name in enumerate(names)}
+
+
 def as_blocks(linear: nn.ConvTranspose2d, latents: Tensor) -> Tensor:
     """What a transposed convolution whose stride is its size makes of latents, as one product of matrices: a fifth of
     the time on a CPU.

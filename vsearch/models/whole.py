@@ -120,10 +120,7 @@ class Product:
         if self.weights.dtype == torch.float32:
             out = (rows.float() @ self.weights).int()
         else:
-            parts = [
-                torch._int_mm(_filled(part), self.weights)[: len(part)]
-                for part in (rows[start : start + ROWS] for start in range(0, max(1, len(rows)), ROWS))
-            ]
+            parts = [torch._int_mm(_filled(part), self.weights)[: len(part)] for part in torch.split(rows, ROWS)]
             out = parts[0] if len(parts) == 1 else torch.cat(parts)
         return out if self.shifts is None else out.bitwise_left_shift_(self.shifts)
 

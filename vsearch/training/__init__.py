@@ -64,11 +64,14 @@ def _train_second(config: Path, output: Path, resume: bool, start: Path | None, 
     import shutil
     from dataclasses import asdict
 
+    from vsearch.models.dyadic import shape_of
+    from vsearch.models.dyadic_layers import DyadicNetworks, DyadicShape
+    from vsearch.models.weights import torch_device
     from vsearch.training.data import PackedFrames
-    from vsearch.training.dyadic import FURTHER, PredictionRecipe, finish, start_scales
+    from vsearch.training.dyadic import FURTHER, PredictionRecipe, finish, grown, known_costs, start_scales
     from vsearch.training.export import training_notes
     from vsearch.training.finetune import GAIN, read_start
-    from vsearch.training.transform import TransformRecipe, read_first, train
+    from vsearch.training.transform import TransformRecipe, lambdas_of, read_first, train
 
     recipe = _recipe(config, "dyadic", TransformRecipe)
     further = FURTHER if start else PredictionRecipe()
@@ -78,6 +81,9 @@ def _train_second(config: Path, output: Path, resume: bool, start: Path | None, 
         recipe, rest = _as_it_was(files, recipe, rest, _tables(config))
     elif recipe.widen:
         raise InputError("[dyadic] widen is for a codec to begin with (--from)")
+    shape = shape_of(files.decode) if files else DyadicShape()
+    grown(DyadicNetworks(shape), rest)  # refuses what cannot be before anything is trained
+    torch_device(rest.device)
     began_with = files or read_first(recipe)
     packed = PackedFrames(Path(recipe.frames), progress)
     pixel_run, unfinished = output / "transform", output / "unfinished"
@@ -87,6 +93,7 @@ def _train_second(config: Path, output: Path, resume: bool, start: Path | None, 
     else:
         start_scales(networks)
     notes = training_notes(recipe, pixel_run, start=began_with) | {"prediction": asdict(rest)}
+    as_before = files and lambdas_of(files) == recipe.lambdas and not recipe.widen
     finish(
         networks,
         packed,
@@ -94,6 +101,7 @@ def _train_second(config: Path, output: Path, resume: bool, start: Path | None, 
         rest,
         unfinished,
         training=notes,
+        costs=known_costs(files, shape.anchors) if files and as_before else None,
         precision=recipe.precision,
         structure=recipe.structure,
         progress=progress,

@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vsearch.errors import InputError
-from vsearch.models.dyadic import DyadicCodec
+from vsearch.models.dyadic import MAX_DEPTH, DyadicCodec
 from vsearch.models.dyadic_layers import LEVELS, LEVELS_AN_ANCHOR, DyadicNetworks, anchor_weights
 from vsearch.models.dyadic_writer import CODEC_ID
 from vsearch.models.layers import N_SCALES
@@ -102,6 +102,12 @@ def error_costs(networks: DyadicNetworks, frames: NDArray[np.uint8], lambdas: Se
             at_anchors[anchor, channel] = rate_lambda * 255.0**2 / 3 * difference
     quality = torch.arange(LEVELS) / LEVELS_AN_ANCHOR
     return torch.exp(anchor_weights(quality, shape.anchors) @ at_anchors.clamp_min(1e-6).log()).numpy()
+
+
+def known_costs(files: ModelFiles, anchors: int) -> NDArray[np.float32]:
+    """The `error_costs` of a finished codec."""
+    logs = files.torch()["levels.distortion"][::LEVELS_AN_ANCHOR].log()
+    return torch.exp(anchor_weights(torch.arange(LEVELS) / LEVELS_AN_ANCHOR, anchors) @ logs).numpy()
 
 
 @torch.no_grad()
@@ -207,14 +213,14 @@ def networks_state(files: ModelFiles) -> dict[str, Tensor]:
 class PredictionRecipe:
     """How a codec is finished.
 
-    steps, learning_rates: of the passes of the prediction network; in the first `nearest_passes` the writer takes the
-    nearest integers, in the others it chooses with the network of the pass before. width, layers: of a prediction
-    network in whole numbers: one of so many layers is widened, otherwise it is made anew before the first pass; with a
-    width of 0 it stays what it is. variety: how many parts of each source are written for a pass; 0 for each source as
-    it is. depths: how many residual blocks the decoder gets at each size (see `DyadicShape`), none for those that it
-    has. polish_steps, polish_batch, polish_rate: of the decoder, before the last pass, on what the writer chooses by
-    then; 0 steps for none. device: where the prediction network and the decoder are trained. low, default, high: the
-    levels offered by name.
+    steps, learning_rates: of the passes of the prediction network; in the first `nearest_passes` the writer takes
+    the nearest integers, in the others it chooses with the network of the pass before. width, layers: of a
+    prediction network in whole numbers: one of so many layers and no more features is widened, any other is made
+    anew before the first pass; with a width of 0 it stays what it is. variety: how many parts of each source are
+    written for a pass; 0 for each source as it is. depths: how many residual blocks the decoder gets at each size
+    (see `DyadicShape`), none for those that it has. polish_steps, polish_batch, polish_rate: of the decoder, before
+    the last pass, on what the writer chooses by then; 0 steps for none. device: where the prediction network and
+    the decoder are trained. low, default, high: the levels offered by name.
 
     Raises InputError when the passes do not fit together.
     """
@@ -246,8 +252,10 @@ class PredictionRecipe:
             )
         if self.polish_steps and len(self.steps) < 2:
             raise InputError("[prediction] polishes the decoder between two passes: give two, or polish_steps = 0")
-        if self.depths and (len(self.depths) != 3 or not self.polish_steps):
-            raise InputError("[prediction] depths are three numbers, and new blocks of a decoder need polish_steps")
+        if self.depths and not (len(self.depths) == 3 and all(depth in range(MAX_DEPTH + 1) for depth in self.depths)):
+            raise InputError(f"[prediction] depths are three whole numbers from 0 to {MAX_DEPTH}, not {self.depths}")
+        if self.depths and not self.polish_steps:
+            raise InputError("[prediction] new blocks of a decoder (depths) need polish_steps")
 
 
 # Of a codec whose prediction network is good already.
@@ -286,46 +294,55 @@ def finish(
     folder: Path,
     *,
     training: dict[str, Any],
+    costs: NDArray[np.float32] | None = None,
     precision: str = "float32",
     structure: float = 0.0,
     progress: Progress | None = None,
 ) -> ModelFiles:
     """From trained pixel networks to a model folder: maps, costs, the prediction network, a polished decoder, counted
-    tables. precision, structure: of the polish.
+    tables. costs: see `error_costs`, where they are known; precision, structure: of the polish.
     """
     networks.eval().requires_grad_(False)
-    networks.prediction.requires_grad_(True)
     sources = Sources.of(packed)
     chunks = sources.sample(np.random.default_rng(recipe.seed))
     maps = fit_maps(networks, chunks)
-    some = [chunk[:1] for chunk in chunks if chunk.shape == chunks[0].shape][:4]
-    costs = error_costs(networks, np.concatenate(some), lambdas)
+    if costs is None:
+        some = [chunk[:1] for chunk in chunks if chunk.shape == chunks[0].shape][:4]
+        costs = error_costs(networks, np.concatenate(some), lambdas)
     tiers = {"low": recipe.low, "default": recipe.default, "high": recipe.high}
     training = {**training, "lambdas": list(lambdas)}
     export = partial(export_dyadic, folder=folder, maps=maps, costs=costs, tiers=tiers, training=training)
     files = export(networks)
+    networks = grown(networks, recipe).eval().requires_grad_(False)
+    networks.prediction.requires_grad_(True)
+    for number in range(len(recipe.steps)):
+        if recipe.polish_steps and number == len(recipe.steps) - 1:
+            chosen = _written(sources, recipe, len(recipe.steps), progress)
+            _polish(networks, written(DyadicCodec(files), chosen), lambdas, recipe, precision, structure)
+        seen = _prediction_pass(networks, DyadicCodec(files), sources, recipe, number, progress)
+        files = export(networks, tables=counted_pair(networks, seen))
+        del seen  # gigabytes
+    return files
+
+
+def grown(networks: DyadicNetworks, recipe: PredictionRecipe) -> DyadicNetworks:
+    """A codec with the prediction network and the decoder that a recipe asks for, as they begin. Raises InputError
+    where they cannot be had from it.
+    """
     if recipe.width:
         networks = with_whole_prediction(networks, recipe.width, recipe.layers)
     if recipe.depths:
         at_16, at_8, at_4 = recipe.depths
         networks = deeper(networks, (at_16, at_8, at_4))
-    for number in range(len(recipe.steps)):
-        if recipe.polish_steps and number == len(recipe.steps) - 1:
-            pictures = written(DyadicCodec(files), _written(sources, recipe, len(recipe.steps), progress))
-            _polish(networks, pictures, lambdas, recipe, precision, structure)
-        seen = _prediction_pass(networks, DyadicCodec(files), sources, recipe, number, progress)
-        files = export(networks, tables=counted_pair(networks, seen))
-    return files
+    return networks
 
 
 def with_whole_prediction(networks: DyadicNetworks, width: int, layers: int) -> DyadicNetworks:
-    """The same with a prediction network in whole numbers that is yet to be trained. One of so many layers is widened;
-    of any other it keeps how much it trusts predictions, and how scales grow with the level.
+    """The same with a prediction network in whole numbers that is yet to be trained. One of so many layers and no more
+    features is widened; of any other it keeps how much it trusts predictions, and how scales grow with the level.
     """
-    if networks.shape.whole and networks.shape.layers == layers:
-        wide = wider_prediction(networks, width).eval().requires_grad_(False)
-        wide.prediction.requires_grad_(True)
-        return wide
+    if networks.shape.whole and networks.shape.layers == layers and networks.shape.context_width <= width:
+        return wider_prediction(networks, width)
     shape = replace(networks.shape, context_width=width, whole=True, spread=True, layers=layers)
     anew = DyadicNetworks(shape)
     state = {
@@ -334,8 +351,6 @@ def with_whole_prediction(networks: DyadicNetworks, width: int, layers: int) -> 
         if not name.startswith("prediction.") or name.endswith((".trust", "finer.at"))
     }
     anew.load_state_dict({**anew.state_dict(), **state})
-    anew.eval().requires_grad_(False)
-    anew.prediction.requires_grad_(True)
     return anew
 
 

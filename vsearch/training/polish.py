@@ -94,7 +94,7 @@ def polish_decoder(
     decoder = networks.decoder.to(device).requires_grad_(True)
     average = Average(decoder)
     optimiser = torch.optim.AdamW(decoder.parameters(), lr=learning_rate, betas=(0.9, 0.98), weight_decay=0.0)
-    total = 0.0
+    total = torch.zeros((), device=device)
     for step in range(steps):
         for group in optimiser.param_groups:
             group["lr"] = scheduled_rate(step, peak=learning_rate, steps=steps, warmup_steps=100, floor=0.01)
@@ -106,9 +106,9 @@ def polish_decoder(
         nn.utils.clip_grad_norm_(decoder.parameters(), 1.0)
         optimiser.step()
         average.update(step)
-        total += float(loss.detach())
+        total += loss.detach()
         if (step + 1) % 100 == 0:
-            yield step + 1, total / 100
-            total = 0.0
+            yield step + 1, float(total) / 100
+            total.zero_()
     decoder.load_state_dict(average.network.state_dict())
     decoder.cpu().requires_grad_(False)

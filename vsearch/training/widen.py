@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vsearch.errors import InputError
-from vsearch.models.dyadic_layers import DyadicNetworks, DyadicShape, anchor_weights
+from vsearch.models.dyadic_layers import DyadicNetworks, DyadicShape, anchor_weights, branch_places
 from vsearch.models.layers import BLOCK, N_SCALES, scale_of_index
 
 LATENTS_A_UNIT = 2.55  # of a Karhunen-Loeve coefficient of pixels in [-0.5, 0.5]
@@ -53,7 +53,7 @@ def deeper(networks: DyadicNetworks, depths: tuple[int, int, int]) -> DyadicNetw
     """The same codec with more residual blocks in its decoder, which do nothing yet. depths: see `DyadicShape`. Raises
     InputError for fewer than it has.
     """
-    before, after = (_branch_places(each) for each in (networks.shape.decoder_depths, depths))
+    before, after = (branch_places(each) for each in (networks.shape.decoder_depths, depths))
     if not before.keys() <= after.keys():
         raise InputError(f"the decoder has {networks.shape.decoder_depths} residual blocks; it cannot get {depths}")
     grown = DyadicNetworks(replace(networks.shape, decoder_depths=depths))
@@ -66,20 +66,6 @@ def deeper(networks: DyadicNetworks, depths: tuple[int, int, int]) -> DyadicNetw
         state[name] = value
     grown.load_state_dict({**grown.state_dict(), **state})
     return grown
-
-
-def _branch_places(depths: tuple[int, int, int]) -> dict[tuple[str, int], int]:
-    """Where each module of a decoder's branch stands: ("at 16", 0) is the first residual block at 1/16."""
-    at_16, at_8, at_4 = depths
-    names = [
-        *(("at 16", i) for i in range(at_16)),
-        *(("to 8", i) for i in range(3)),
-        *(("at 8", i) for i in range(at_8)),
-        *(("to 4", i) for i in range(4)),
-        *(("at 4", i) for i in range(at_4)),
-        *(("to pixels", i) for i in range(3)),
-    ]
-    return {name: place for place, name in enumerate(names)}
 
 
 @torch.no_grad()
