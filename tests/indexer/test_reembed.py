@@ -6,6 +6,7 @@ import json
 import os
 import random
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -27,12 +28,14 @@ from vsearch.config import IndexConfig
 from vsearch.db.records import EmbeddingState
 from vsearch.db.store import Store
 from vsearch.errors import InputError, LatentError, NotALibraryError
-from vsearch.indexer.embedding import Batch, EmbeddingPool, LocalEmbedder, embedding_process
+from vsearch.indexer.embedding import Batch, Embedder, EmbeddingPool, LocalEmbedder, embedding_process
 from vsearch.indexer.reembed import make_plan
 from vsearch.library import Library
 from vsearch.models import read_model_id, shipped_codec, shipped_head
 from vsearch.models.weights import ModelFiles, write_model
 from vsearch.records import CodedChunk
+from vsearch.workers.pairs import PairProcess
+from vsearch.workers.process import ProcessDiedError
 
 ROOT = Path(__file__).resolve().parents[2]
 FILMS = 6
@@ -302,6 +305,38 @@ def test_a_damaged_chunk_is_told_by_the_process_which_goes_on(real: Path) -> Non
         assert len(embedder.embed([chunk])) == chunk.n_frames
     finally:
         embedder.close()
+
+
+def test_a_killed_process_is_replaced_and_its_batch_done_again(real: Path, caplog: pytest.LogCaptureFixture) -> None:
+    processes: list[PairProcess] = []
+
+    def make() -> Embedder:
+        processes.append(PairProcess(shipped_codec(), shipped_head(), device="cpu"))
+        processes[-1].wait_ready()
+        return processes[-1]
+
+    batch = Batch(1, stored_chunks(real))
+    with EmbeddingPool(make, 1) as pool:
+        (first,) = (vectors for _, vectors in pool.embed([batch]))
+        os.kill(processes[0].pid, signal.SIGKILL)
+        (second,) = (vectors for _, vectors in pool.embed([batch]))
+        assert np.array_equal(first, second)
+        assert len(processes) == 2
+        assert "died" in caplog.text
+
+
+def test_a_batch_that_processes_die_of_is_an_error(real: Path) -> None:
+    processes: list[PairProcess] = []
+
+    def make() -> Embedder:
+        processes.append(PairProcess(shipped_codec(), shipped_head(), device="cpu"))
+        processes[-1].wait_ready()
+        os.kill(processes[-1].pid, signal.SIGKILL)
+        return processes[-1]
+
+    with EmbeddingPool(make, 1) as pool, pytest.raises(ProcessDiedError):
+        list(pool.embed([Batch(1, stored_chunks(real))]))
+    assert len(processes) == 2
 
 
 def test_models_that_cannot_be_loaded_are_told_by_the_process(tmp_path: Path) -> None:

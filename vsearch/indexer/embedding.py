@@ -6,6 +6,7 @@ threads would wait for each other. A process needs a second or two to start; lit
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -22,6 +23,9 @@ from vsearch.errors import LatentError
 from vsearch.models import load_codec, load_head
 from vsearch.records import CodedChunk
 from vsearch.workers.pairs import PairProcess, embed_chunks
+from vsearch.workers.process import ProcessDiedError
+
+_log = logging.getLogger(__name__)
 
 CHUNKS_AT_ONCE = 8  # unpacked side by side: docs/benchmarks.md has what more or fewer cost
 
@@ -38,7 +42,9 @@ class Embedder(Protocol):
     """Turns chunks into vectors, one batch at a time."""
 
     def embed(self, chunks: Sequence[CodedChunk]) -> NDArray[np.float32]:
-        """(frames, d) float32, unit length. Raises LatentError for damaged chunks, or those of another codec."""
+        """(frames, d) float32, unit length. Raises LatentError for damaged chunks, or those of another codec, and
+        ProcessDiedError when it can't go on.
+        """
         ...
 
     def close(self) -> None: ...
@@ -68,7 +74,7 @@ def embedding_process(codec: Path, head: Path, device: str) -> Embedder:
 class EmbeddingPool:
     """Several embedders, each with a thread that feeds it. Leaving the context stops everything.
 
-    make: makes one embedder; called in the threads, when there is work.
+    make: makes one embedder; called in the threads, when there is work, and again where one died.
     """
 
     def __init__(self, make: Callable[[], Embedder], workers: int) -> None:
@@ -96,7 +102,7 @@ class EmbeddingPool:
 
     def embed(self, batches: Iterable[Batch]) -> Iterator[tuple[Batch, NDArray[np.float32] | LatentError]]:
         """Each batch with its vectors, in order, or with why it has none; a few are worked on ahead. Other errors are
-        raised.
+        raised, ProcessDiedError for a batch that two embedders died of.
         """
         waiting: deque[tuple[Batch, Future[NDArray[np.float32] | LatentError]]] = deque()
         for batch in batches:
@@ -109,13 +115,24 @@ class EmbeddingPool:
 
     def _work(self, batch: Batch) -> NDArray[np.float32] | LatentError:
         """Runs in a thread of the pool."""
+        try:
+            try:
+                return self._embedder().embed(batch.chunks)
+            except ProcessDiedError as error:
+                if self._stopped:
+                    raise
+                _log.warning("%s; another one does its work", error)
+                del self._local.embedder
+                return self._embedder().embed(batch.chunks)
+        except LatentError as error:
+            return error
+
+    def _embedder(self) -> Embedder:
+        """That of this thread."""
         if not hasattr(self._local, "embedder"):
             self._local.embedder = self._added(self._make())
         embedder: Embedder = self._local.embedder
-        try:
-            return embedder.embed(batch.chunks)
-        except LatentError as error:
-            return error
+        return embedder
 
     def _added(self, embedder: Embedder) -> Embedder:
         with self._lock:
