@@ -17,6 +17,7 @@ from benchmarks.report import BenchmarkError, say, spread
 from vsearch.models import head, shipped_codec, shipped_head
 from vsearch.models.dyadic import DyadicCodec
 from vsearch.models.head import GemHead
+from vsearch.models.layers import BLOCK
 from vsearch.records import CHUNK_FRAMES, Latents
 
 WIDTH, HEIGHT = 256, 144
@@ -81,7 +82,7 @@ def measure_codec(frames: Frames, device: str, *, on_cpu: int, chunks: int) -> d
     there, here = Models.on(device), Models.on("cpu")
     return {
         "frames": {"device": len(frames), "cpu": min(on_cpu, len(frames)), "width": WIDTH, "height": HEIGHT},
-        "frames_a_network_call": {"codec": there.codec.frames_a_call(HEIGHT * WIDTH // 256), "head": head.BATCH},
+        "frames_a_network_call": {"codec": there.codec.frames_a_call(HEIGHT * WIDTH // BLOCK**2), "head": head.BATCH},
         "frames_a_second": {"device": rates(there, frames), "cpu": rates(here, frames[:on_cpu])},
         "exactness": exactness(there.codec, here.codec, frames[: chunks * CHUNK_FRAMES]),
     }

@@ -257,9 +257,10 @@ def test_what_does_not_fit_together_is_an_error_before_anything_is_trained(
         PredictionRecipe(steps=(1,), learning_rates=(1e-3,), polish_steps=10)
     with pytest.raises(InputError, match="need polish_steps"):
         PredictionRecipe(depths=(3, 2, 1))
-    for depths in ((3, 2), (3, 2, -1), (40, 2, 1), (2.5, 1, 0)):
+    impossible: list[Any] = [(3, 2), (3, 2, -1), (40, 2, 1), (2.5, 1, 0)]
+    for depths in impossible:
         with pytest.raises(InputError, match="three whole numbers from 0 to 32"):
-            PredictionRecipe(depths=depths, polish_steps=10)  # type: ignore[arg-type]
+            PredictionRecipe(depths=depths, polish_steps=10)
 
 
 def test_the_recipes_that_come_along_are_read_and_fit_together() -> None:

@@ -116,16 +116,20 @@ class EmbeddingPool:
     def _work(self, batch: Batch) -> NDArray[np.float32] | LatentError:
         """Runs in a thread of the pool."""
         try:
-            try:
-                return self._embedder().embed(batch.chunks)
-            except ProcessDiedError as error:
-                if self._stopped:
-                    raise
-                _log.warning("%s; another one does its work", error)
-                del self._local.embedder
-                return self._embedder().embed(batch.chunks)
+            return self._embedded(batch.chunks)
         except LatentError as error:
             return error
+
+    def _embedded(self, chunks: Sequence[CodedChunk]) -> NDArray[np.float32]:
+        """By the embedder of this thread, or where it dies of them, by the one that takes its place."""
+        try:
+            return self._embedder().embed(chunks)
+        except ProcessDiedError as error:
+            if self._stopped:
+                raise
+            _log.warning("%s; another one does its work", error)
+            del self._local.embedder
+            return self._embedder().embed(chunks)
 
     def _embedder(self) -> Embedder:
         """That of this thread."""

@@ -76,14 +76,14 @@ class GainedEncoder(nn.Module):
         self.branch = nn.Sequential(
             nn.PixelUnshuffle(4),
             nn.Conv2d(48, a, 3, padding=1),
-            nn.LeakyReLU(0.1, inplace=True),
+            nn.LeakyReLU(0.1),
             nn.Conv2d(a, b, 3, stride=2, padding=1),
             Residual(b),
-            nn.LeakyReLU(0.1, inplace=True),
+            nn.LeakyReLU(0.1),
             nn.Conv2d(b, c, 3, stride=2, padding=1),
             Residual(c),
             Residual(c),
-            nn.LeakyReLU(0.1, inplace=True),
+            nn.LeakyReLU(0.1),
             start_at_zero(nn.Conv2d(c, shape.channels, 1)),
         )
 
@@ -107,16 +107,16 @@ class GainedDecoder(nn.Module):
         at_16, at_8, at_4 = shape.decoder_depths
         self.branch = nn.Sequential(
             *(Residual(a) for _ in range(at_16)),
-            nn.LeakyReLU(0.1, inplace=True),
+            nn.LeakyReLU(0.1),
             nn.Conv2d(a, 4 * b, 1),
             nn.PixelShuffle(2),
             *(Residual(b) for _ in range(at_8)),
-            nn.LeakyReLU(0.1, inplace=True),
+            nn.LeakyReLU(0.1),
             nn.Conv2d(b, 4 * c, 1),
             nn.PixelShuffle(2),
             nn.Conv2d(c, c, 3, padding=1),
             *(Residual(c) for _ in range(at_4)),
-            nn.LeakyReLU(0.1, inplace=True),
+            nn.LeakyReLU(0.1),
             start_at_zero(nn.Conv2d(c, 48, 3, padding=1)),
             nn.PixelShuffle(4),
         )

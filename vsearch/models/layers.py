@@ -64,9 +64,7 @@ class Residual(nn.Module):
         start_at_zero(self.second)
 
     def forward(self, x: Tensor) -> Tensor:
-        # In place where nobody else looks: saves a tenth of the time on a CPU.
-        hidden = F.leaky_relu_(self.first(F.leaky_relu(x, 0.1)), 0.1)
-        out: Tensor = self.second(hidden).add_(x)
+        out: Tensor = x + self.second(F.leaky_relu(self.first(F.leaky_relu(x, 0.1)), 0.1))
         return out
 
 

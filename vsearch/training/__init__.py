@@ -93,7 +93,9 @@ def _train_second(config: Path, output: Path, resume: bool, start: Path | None, 
     else:
         start_scales(networks)
     notes = training_notes(recipe, pixel_run, start=began_with) | {"prediction": asdict(rest)}
-    as_before = files and lambdas_of(files) == recipe.lambdas and not recipe.widen
+    costs = None
+    if files and lambdas_of(files) == recipe.lambdas and not recipe.widen:
+        costs = known_costs(files, shape.anchors)
     finish(
         networks,
         packed,
@@ -101,7 +103,7 @@ def _train_second(config: Path, output: Path, resume: bool, start: Path | None, 
         rest,
         unfinished,
         training=notes,
-        costs=known_costs(files, shape.anchors) if files and as_before else None,
+        costs=costs,
         precision=recipe.precision,
         structure=recipe.structure,
         progress=progress,

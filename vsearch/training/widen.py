@@ -80,11 +80,8 @@ def wider_prediction(networks: DyadicNetworks, width: int) -> DyadicNetworks:
     state = grown.state_dict()
     for name, value in networks.state_dict().items():
         target = state[name]
-        if target.shape != value.shape:
-            if name.endswith((*(f"more.{i}.weight" for i in range(shape.layers)), "hidden.weight", "choose.weight")):
-                target[: len(value), value.shape[1] :] = 0  # what was there sees nothing of what is new
-            elif "rate." in name:
-                target.zero_()
+        if target.shape[1:] != value.shape[1:]:
+            target[: len(value), value.shape[1] :] = 0  # what was there sees nothing of what is new
         target[tuple(slice(0, size) for size in value.shape)] = value
     grown.load_state_dict(state)
     return grown
