@@ -263,6 +263,76 @@ def test_a_filter_on_a_name_that_fits_nothing_is_refused(library: Library, place
         VideoFilter(duration_s=(5, 2))
 
 
+def clips_by_group(library: Library, n: int) -> list[set[int]]:
+    return [{clip["clip_id"] for clip in group["clips"]} for group in library.cluster(n)["groups"]]
+
+
+@pytest.mark.parametrize("query", ["excerpt.mp4", "picture.png"])
+def test_a_search_in_groups_answers_with_their_clips_alone(library: Library, place: Path, query: str) -> None:
+    groups = clips_by_group(library, 4)
+    asked = SearchRequest(k=50, per_video=20, min_similarity=0)
+    for number, clips in enumerate(groups, 1):
+        hits = one(library.search([place / query], asked, clusters=(number,))).hits
+        assert hits
+        assert {hit.clip_id for hit in hits} <= clips
+    some = one(library.search([place / query], asked, clusters=(2, 4))).hits
+    assert {hit.clip_id for hit in some} <= groups[1] | groups[3]
+    assert {hit.clip_id for hit in some} & groups[1]
+    assert {hit.clip_id for hit in some} & groups[3]
+
+
+def test_a_hit_is_found_in_the_group_of_its_clip_as_it_is_in_all(library: Library, place: Path) -> None:
+    best = one(library.search([place / "picture.png"], views=False)).hits[0]
+    groups = clips_by_group(library, 9)
+    (own,) = [number for number, clips in enumerate(groups, 1) if best.clip_id in clips]
+    assert one(library.search([place / "picture.png"], views=False, clusters=(own,))).hits[0] == best
+    others = tuple(number for number in range(1, 10) if number != own)
+    for hit in one(library.search([place / "picture.png"], min_similarity=0, clusters=others)).hits:
+        assert hit.clip_id != best.clip_id
+        assert hit.similarity < best.similarity
+
+
+def test_groups_and_filters_and_examples_go_together(library: Library, place: Path) -> None:
+    groups = clips_by_group(library, 2)
+    where = VideoFilter(paths=("0.mp4", "2.mp4"))
+    everywhere = SearchRequest(k=50, min_similarity=0, per_video=20)
+    clips = {clip["clip_id"] for name in ("0.mp4", "2.mp4") for clip in library.info(name)["clips"]}
+    found = one(library.search(["1.mp4@0-8.5"], everywhere, where=where, clusters=(1,))).hits
+    assert {hit.clip_id for hit in found} <= groups[0] & clips
+    assert found
+    likes = Examples(("0.mp4@0.5", "1.mp4@0.5"), unlike=("2.mp4@0-2",))
+    assert {hit.clip_id for hit in one(library.search([likes], everywhere, clusters=(2,))).hits} <= groups[1]
+
+
+def test_groups_that_are_not_there_are_refused_with_what_to_do(place: Path, tmp_path: Path) -> None:
+    shutil.copytree(place / "library", tmp_path / "library", ignore=shutil.ignore_patterns("groups.index"))
+    with Library.open(tmp_path / "library") as library:
+
+        def refused(*numbers: int) -> str:
+            result = one(library.search([place / "picture.png"], clusters=numbers))
+            assert (result.error_code, result.hits) == ("input", ())
+            return result.error or ""
+
+        assert "not grouped yet: run `vsearch cluster`" in refused(1)
+        library.cluster(3)
+        assert one(library.search([place / "picture.png"], clusters=(3,))).error is None
+        assert "no group 4: the last `vsearch cluster` made 3" in refused(1, 4)
+        library.remove(["coded.mov"])
+        assert "has changed since its clips were grouped" in refused(1)
+        library.cluster(2)
+        assert one(library.search([place / "picture.png"], clusters=(2,))).error is None
+        assert "made 2" in refused(3)
+
+
+def test_groups_travel_with_the_folder_and_not_into_an_export(library: Library, place: Path, tmp_path: Path) -> None:
+    library.cluster(2)
+    shutil.copytree(place / "library", tmp_path / "moved")
+    library.export(tmp_path / "exported")
+    with Library.open(tmp_path / "moved") as moved, Library.open(tmp_path / "exported") as exported:
+        assert one(moved.search(["1.mp4@0.5"], clusters=(1,), min_similarity=0)).hits
+        assert one(exported.search(["1.mp4@0.5"], clusters=(1,))).error_code == "input"
+
+
 def test_a_result_says_what_was_searched(library: Library, place: Path) -> None:
     info = library.info()
     for query in ("excerpt.mp4", "nowhere.mp4"):
@@ -283,6 +353,7 @@ def test_a_result_says_what_was_searched(library: Library, place: Path) -> None:
         {"group": "film"},
         {"all_above": 0.5, "threshold": 0.5},
         {"all_above": "most"},
+        {"clusters": (1, 0)},
     ],
 )
 def test_bad_arguments_are_refused_at_once(library: Library, place: Path, arguments: dict[str, float]) -> None:

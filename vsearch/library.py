@@ -46,7 +46,7 @@ from vsearch.indexer.plan import STILL
 from vsearch.models import load_codec, load_head, read_model_id, shipped_codec, shipped_head, shipped_head_for
 from vsearch.models.shelf import ModelShelf
 from vsearch.progress import Progress, SilentProgress
-from vsearch.records import display_path, seconds
+from vsearch.records import display_path, frame_id, seconds
 from vsearch.render.exports import check_export, write_export
 from vsearch.render.timelines import Finds, Source, source_of
 from vsearch.request import RECURRING_VIDEOS, SearchRequest
@@ -544,14 +544,18 @@ class Library:
         """Clips that look alike, in groups, largest first, each with its clips, most central first; JSON-ready.
 
         n: how many groups (None: chosen from the data). report: an HTML page with pictures of each group's most central
-        clips. `ungrouped` counts clips that belong to no group or show nothing that could be compared. Raises
+        clips. `ungrouped` counts clips that belong to no group or show nothing that could be compared. The groups are
+        kept, for `search` to look into (`clusters`) until the library changes or this is called again. Raises
         InputError for an n below 1.
         """
         from vsearch.search.clusters import group
+        from vsearch.search.kept_groups import GroupedClips, keep_groups
 
         store = self._reading()
-        clips, vectors, blank = self._clip_vectors()
+        meta = store.meta()  # before anything that is grouped: what a writer does meanwhile makes the groups stale
+        clips, frames, vectors, blank = self._clip_vectors()
         grouping = group(vectors, n=n)
+        keep_groups(self.folder / "cache", GroupedClips.of(grouping, [clip.id for clip in clips], frames), meta)
         video_ids = sorted({clip.video_id for clip in clips})
         paths, timelines = store.paths(video_ids), store.timelines(video_ids)
         groups = [
@@ -562,18 +566,21 @@ class Library:
             self._write_cluster_report(report, [[clips[i] for i in one.members] for one in grouping.groups])
         return {"format": forms.FORMAT, "groups": groups, "ungrouped": len(grouping.outliers) + blank}
 
-    def _clip_vectors(self) -> tuple[list[ClipRecord], NDArray[np.float32], int]:
-        """Every clip that can be compared, a unit vector for each (n, d) float32, and how many others there are."""
+    def _clip_vectors(self) -> tuple[list[ClipRecord], NDArray[np.int64], NDArray[np.float32], int]:
+        """Every clip that can be compared, the public ids of its first frame and the one after its last (n, 2), a unit
+        vector for each (n, d) float32, and how many others there are.
+        """
         from vsearch.search.clusters import clip_vector
 
         store = self._reading()
         head_id = store.meta().active_head
         clips: list[ClipRecord] = []
+        frames: list[tuple[int, int]] = []
         found: list[NDArray[np.float32]] = []
         blank = 0
         for video_id, of_video in groupby(store.all_clips(), key=lambda clip: clip.video_id):
             vectors, low = store.embeddings_of(video_id, head_id or "")
-            pts = store.timeline(video_id).pts
+            pts, zero = store.timeline(video_id).pts, frame_id(video_id, 0)
             for clip in of_video:
                 first, stop = np.searchsorted(pts, [clip.clip.start_pts, clip.clip.end_pts]).tolist()
                 vector = clip_vector(vectors[first:stop], low[first:stop]) if len(vectors) == len(pts) else None
@@ -581,8 +588,10 @@ class Library:
                     blank += 1
                 else:
                     clips.append(clip)
+                    frames.append((zero + first, zero + stop))
                     found.append(vector)
-        return clips, np.array(found, np.float32).reshape(len(found), -1), blank
+        n = len(clips)
+        return clips, np.array(frames, np.int64).reshape(n, 2), np.array(found, np.float32).reshape(n, -1), blank
 
     def _write_cluster_report(self, report: Path, groups: Sequence[Sequence[ClipRecord]]) -> None:
         from vsearch.render.reports import CLIPS_DRAWN, Group, write_cluster_report

@@ -64,7 +64,8 @@ class SearchRequest:
     """How queries are read and what of the library is given back. Raises InputError for values that mean nothing.
 
     start_s, end_s: the range of each query to use, in seconds (None: from its start, to its end). region: the part of
-    its pictures to use. where: the videos that may be found.
+    its pictures to use. where: the videos that may be found. clusters: groups of clips, as `Library.cluster` numbered
+    them last; only what is in their clips may be found (none: everything).
 
     k: hits a query, at most (None: 10). per_video: hits in one video, at most, disjoint in it (None: 1, or with
     `all_above` or `group` any number). threshold: hits of a lower score are not shown, a number or one of `THRESHOLDS`
@@ -87,6 +88,7 @@ class SearchRequest:
     all_above: str | float | None = None
     group: str | None = None
     where: VideoFilter = VideoFilter()
+    clusters: tuple[int, ...] = ()
     min_similarity: float | None = None
     views: bool = True
     reversed_play: bool = False
@@ -99,6 +101,8 @@ class SearchRequest:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise InputError(f"{name} must be at least 1, not {value}")
+        if any(number < 1 for number in self.clusters):
+            raise InputError(f"clusters are numbered from 1: {', '.join(map(str, self.clusters))} cannot be")
         if self.all_above is not None and self.k is not None:
             raise InputError("ask for k hits or for all above a score, not for both")
         if self.group not in (None, *GROUPS):

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from vsearch.search.engine import Places, SearchSettings
     from vsearch.search.explaining import Comparison
     from vsearch.search.gallery import Gallery, Track
+    from vsearch.search.kept_groups import GroupedClips
     from vsearch.search.looking import Looker, Shown
     from vsearch.search.queries.base import QueryFrames
     from vsearch.search.queries.stored import StoredName
@@ -313,7 +314,8 @@ class SearchSession:
 
         def seen(frames: QueryFrames) -> list[Match]:
             found = self._seen(frames, per_video=per_video, allowed=self._allowed, candidates=candidates, watch=watch)
-            places.update(dict.fromkeys(found, Places(frames, self._index, self._judge, self._settings)))
+            others = Places(frames, self._index, self._judge, self._settings, self._allowed)
+            places.update(dict.fromkeys(found, others))
             return found
 
         try:
@@ -516,18 +518,27 @@ class SearchSession:
 
     @cached_property
     def _allowed(self) -> NDArray[np.int64] | None:
-        """The frames that may be found; None for all."""
-        if self._request.where == VideoFilter():
+        """The frames that may be found, ascending; None for all. Raises InputError."""
+        if self._request.where == VideoFilter() and self._clips is None:
             return None
-        video_ids = self._store.filtered_ids(self._request.where)
-        if not video_ids:
-            _log.warning("no video of the library fits the filters: nothing can be found")
-        return self._frames_of(np.array(video_ids, np.int64))
+        frames = self._frames_of(np.array(self._store.filtered_ids(self._request.where), np.int64))
+        if len(frames) == 0:
+            _log.warning("nothing in the library fits the filters: nothing can be found")
+        return frames
 
     def _frames_of(self, video_ids: NDArray[np.int64]) -> NDArray[np.int64]:
-        """(n,) the ids of these videos' searchable frames, ascending."""
+        """(n,) the ids of these videos' frames that may be found, as far as their clips say, ascending."""
         ids = self._index.ids()
-        return np.sort(ids[np.isin(ids >> FRAME_NUMBER_BITS, video_ids)])
+        frames = np.sort(ids[np.isin(ids >> FRAME_NUMBER_BITS, video_ids)])
+        return frames if self._clips is None else frames[self._clips.hold(frames)]
+
+    @cached_property
+    def _clips(self) -> GroupedClips | None:
+        """The clips in which anything may be found; None for everywhere. Raises InputError."""
+        from vsearch.search.kept_groups import read_groups
+
+        numbers = self._request.clusters
+        return read_groups(self._cache, self._meta).only(numbers) if numbers else None
 
     def footage(self, name: str, question: Question) -> Footage | None:
         """A query file's frames as they can be drawn; None for a stored query."""
@@ -565,8 +576,11 @@ class SearchSession:
         groups: list[object] = []
         # Another process may have removed a video since the index was read.
         there = [match for match in matches if paths.get(match.video_id) and match.video_id in timelines]
-        clips = store.clips_at([_span(match, timelines[match.video_id]) for match in there])
-        for rank, (match, clip) in enumerate(zip(there, clips, strict=True), 1):
+        among = None if self._clips is None else self._clips.clip_ids
+        clips = store.clips_at([_span(match, timelines[match.video_id]) for match in there], among)
+        # Pictures may have shown that a match lies beyond the clips in which it was sought.
+        placed = [pair for pair in zip(there, clips, strict=True) if among is None or pair[1] is not None]
+        for rank, (match, clip) in enumerate(placed, 1):
             segment, path = match.segment, paths[match.video_id][0]
             groups.append(_group_of(match.video_id, clip, self._request.group) or rank)
             question, example = origin(match)

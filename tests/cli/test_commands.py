@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -222,7 +223,35 @@ def test_filters_and_groups_of_hits(shelf: Path) -> None:
     for nothing in (["--duration", "5.."], ["--date", "..2000"], ["--size", "1GB.."], ["--offline"]):
         assert found(*nothing) == set()
     told = on(shelf, "search", "v1", "--offline")
-    assert "no video of the library fits the filters" in told.err
+    assert "nothing in the library fits the filters" in told.err
+
+
+def test_search_looks_into_the_groups_that_cluster_made(own_shelf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = ["search", "v1@0.5", "--min-similarity", "0", "--per-video", "9"]
+    failed = on(own_shelf, *asked, "--cluster", "1")
+    assert failed.status == 1
+    assert failed.err == "vsearch: error: the clips of the library are not grouped yet: run `vsearch cluster`\n"
+    groups = on(own_shelf, "cluster", "-n", "3", "--json").json()["groups"]
+    clips = [{clip["clip_id"] for clip in group["clips"]} for group in groups]
+
+    def found(line: dict[str, Any]) -> set[int]:
+        check(line, "search")
+        return {hit["clip_id"] for hit in line["hits"]}
+
+    own = on(own_shelf, "search", "v1@0.5", "--json").json()["hits"][0]["clip_id"]
+    for number in (1, 2, 3):
+        within = found(on(own_shelf, *asked, "--cluster", str(number), "--json").json())
+        assert within <= clips[number - 1]
+        assert (own in within) == (own in clips[number - 1])
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"v2\nv3@1\n")))
+    lines = on(own_shelf, "search", "-", *asked[2:], "--cluster", "2", "--cluster", "3", "--json").lines()
+    assert [found(line) <= clips[1] | clips[2] for line in lines] == [True, True]
+    (line,) = on(own_shelf, *asked, "--cluster", "4", "--json").lines()
+    check(line, "search-error")
+    assert line["error"] == "there is no group 4: the last `vsearch cluster` made 3"
+    assert on(own_shelf, *asked, "--cluster", "0").status == 2
+    on(own_shelf, "remove", "v3")
+    assert "run `vsearch cluster` again" in on(own_shelf, *asked, "--cluster", "1").err
 
 
 def test_hits_are_shown_by_video_with_their_other_places(own_shelf: Path) -> None:

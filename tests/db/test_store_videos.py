@@ -331,6 +331,8 @@ def test_a_clip_is_found_by_number_and_by_the_largest_overlap(store: Store) -> N
     assert at(50, 150) == numbers[0]  # a tie goes to the earlier
     several = store.clips_at([(video_id, 0, 600), (video_id + 1, 0, 600), (video_id, 99, 99)])
     assert [one and one.id for one in several] == [numbers[1], None, numbers[0]]
+    some = store.clips_at([(video_id, 0, 600), (video_id, 90, 120), (video_id, 0, 90)], {numbers[1], numbers[2]})
+    assert [one and one.id for one in some] == [numbers[1], numbers[1], None]
     with pytest.raises(InputError, match="c987"):
         store.clip(987)
 

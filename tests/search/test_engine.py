@@ -17,12 +17,14 @@ from vsearch.db.store import Store
 from vsearch.errors import AnnError
 from vsearch.metrics import temporal_iou
 from vsearch.records import FRAME_NUMBER_BITS, frame_id
+from vsearch.search.align import AlignSettings
 from vsearch.search.ann.base import AnnIndex
 from vsearch.search.cache import open_index
 from vsearch.search.calibration import Background, Calibration, Judge
-from vsearch.search.engine import Places, Recurrence, SearchSettings, discounted, find
+from vsearch.search.engine import Places, Recurrence, SearchSettings, discounted, find, segments_of
 from vsearch.search.gallery import Gallery
 from vsearch.search.queries.base import QueryFrames
+from vsearch.search.rank import Match, rank
 
 COURSES = [world(60, seed=number) for number in range(8)]
 CALIBRATION = Calibration((-8.0, 14.0, *[0.0] * 7), {"duplicate": 0.9, "similar": 0.5, "any": 0.0})
@@ -113,6 +115,90 @@ def test_filtered_hits_are_the_unfiltered_ones_that_fit(
     filtered = find(query, gallery, index, k=k, per_video=per_video, min_similarity=floor, allowed=allowed)
     everything = find(query, gallery, index, k=1000, per_video=per_video, min_similarity=floor)
     assert filtered == [match for match in everything if match.video_id in videos][:k]
+
+
+Part = tuple[int, int, int]  # of a library: video id, first frame, and the one after the last
+
+
+@settings(max_examples=12, deadline=None)
+@given(
+    asked=st.integers(0, 7),
+    start=st.floats(0, 50),
+    still=st.booleans(),
+    cuts=st.lists(st.tuples(st.integers(1, 8), st.integers(0, 59), st.integers(1, 25)), min_size=1, max_size=12),
+    k=st.integers(1, 20),
+    per_video=st.integers(1, 3),
+    floor=st.sampled_from([0.0, 0.3, 0.6]),
+)
+def test_hits_in_parts_of_videos_are_those_of_comparing_every_part(
+    gallery: Gallery,
+    index: AnnIndex,
+    asked: int,
+    start: float,
+    still: bool,
+    cuts: list[Part],
+    k: int,
+    per_video: int,
+    floor: float,
+) -> None:
+    query = picture(COURSES[asked], start) if still else excerpt(COURSES[asked], start, start + 5)
+    parts = disjoint(cuts)
+    allowed = np.array([frame_id(video_id, n) for video_id, first, stop in parts for n in range(first, stop)])
+    found = find(query, gallery, index, k=k, per_video=per_video, min_similarity=floor, allowed=allowed)
+    every = [
+        Match(track.video_id, segment)
+        for track in gallery.tracks(range(1, 9))
+        for _, first, stop in [part for part in parts if part[0] == track.video_id]
+        for segment in segments_of(
+            query,
+            replace(track.only(slice(first, stop)), part_s=(float(first), float(stop))),
+            max_segments=per_video,
+            settings=AlignSettings(),
+        )
+    ]
+    assert found == rank(every, k=k, min_similarity=floor, per_video=per_video)
+    places = [(match.video_id, match.segment.start_s, match.segment.end_s) for match in found]
+    assert all(any(v == video_id and a <= s and e <= b for v, a, b in parts) for video_id, s, e in places)
+
+
+def disjoint(cuts: list[Part]) -> list[Part]:
+    """Of these (video id, first frame, frames), as parts, those that touch none before them; none is a whole video."""
+    parts: list[Part] = []
+    for video_id, first, n in sorted(cuts):
+        if not parts or parts[-1][0] != video_id or first > parts[-1][2]:
+            parts.append((video_id, first, min(first + n, 60)))
+    return parts
+
+
+def test_an_excerpt_is_found_as_far_as_a_part_shows_it(gallery: Gallery, index: AnnIndex) -> None:
+    allowed = np.array([frame_id(2, n) for n in [*range(5, 9), *range(30, 36), *range(50, 60)]])
+    (match,) = find(excerpt(COURSES[1], 27, 33), gallery, index, allowed=allowed)
+    segment = match.segment
+    assert (segment.start_s, segment.end_s) == pytest.approx((30, 33), abs=0.8)
+    assert (segment.query_start_s, segment.query_end_s) == pytest.approx((3, 6), abs=0.8)
+    assert segment.video_coverage == pytest.approx((segment.end_s - segment.start_s) / 60)
+
+
+def test_a_part_of_one_frame_is_matched_by_no_more_of_a_query_than_it_lasts(gallery: Gallery, index: AnnIndex) -> None:
+    allowed = np.array([frame_id(2, 30)])
+    (match,) = find(excerpt(COURSES[1], 27, 33), gallery, index, allowed=allowed)
+    segment = match.segment
+    assert (segment.start_s, segment.end_s) == (30.0, 31.0)
+    assert (segment.query_start_s, segment.query_end_s) == pytest.approx((3.0, 4.0), abs=0.3)
+    assert segment.query_coverage == pytest.approx(1 / 6, abs=0.01)
+    assert segment.video_coverage == pytest.approx(1 / 60, abs=0.001)
+
+
+def test_other_places_are_sought_only_where_something_may_be_found(gallery: Gallery, index: AnnIndex) -> None:
+    query = excerpt(COURSES[1], 10, 14)
+    (track,) = gallery.tracks([2])
+    allowed = np.array([frame_id(2, n) for n in [*range(10, 14), *range(40, 50)]])
+    (first,) = find(query, gallery, index, allowed=allowed)
+    assert first.segment.start_s < 14
+    others = Places(query, index, None, SearchSettings(), allowed).beside(track, first.segment, most=9)
+    places = [(one.start_s, one.end_s) for one in others]
+    assert any(start >= 40 for start, _ in places)
+    assert all(any(a <= start and end <= b for a, b in [(10, 14), (40, 50)]) for start, end in places)
 
 
 def test_without_limits_all_that_is_similar_enough_is_found(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -608,12 +608,14 @@ class Store:
             raise InputError(f"there is no clip c{clip_id}")
         return rows.clip_of(row)
 
-    def clips_at(self, spans: Sequence[tuple[int, int, int]]) -> list[ClipRecord | None]:
+    def clips_at(
+        self, spans: Sequence[tuple[int, int, int]], among: Container[int] | None = None
+    ) -> list[ClipRecord | None]:
         """For each (video id, start, end) in ticks the clip with the largest overlap with [start, end); of a point
-        (equal ends) the one around it.
+        (equal ends) the one around it. among: the ids of the clips that count (None: all do).
         """
         with self._database.read() as connection:
-            return [_clip_at(connection, *span) for span in spans]
+            return [_clip_at(connection, *span, among) for span in spans]
 
     def timeline(self, video_id: int) -> Timeline:
         """When the video's sampled frames are. Raises InputError when there is no such video."""
@@ -842,10 +844,12 @@ def _known_of(row: rows.AnyRow) -> KnownPath:
     return KnownPath(bytes(row.path), row.video_id, rows.stamp_of(row), row.state, bool(row.online))
 
 
-def _clip_at(connection: Connection, video_id: int, start_pts: int, end_pts: int) -> ClipRecord | None:
+def _clip_at(
+    connection: Connection, video_id: int, start_pts: int, end_pts: int, among: Container[int] | None
+) -> ClipRecord | None:
     end = max(end_pts, start_pts + 1)
     found = connection.execute(_TOUCHING, {"video": video_id, "start": start_pts, "end": end})
-    touching = [rows.clip_of(row) for row in found]
+    touching = [rows.clip_of(row) for row in found if among is None or row.id in among]
     overlap = {one.id: min(one.clip.end_pts, end) - max(one.clip.start_pts, start_pts) for one in touching}
     return max(touching, key=lambda one: overlap[one.id], default=None)
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import os
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -27,7 +26,7 @@ from vsearch.search.ann import INDEXES
 from vsearch.search.ann.base import AnnIndex
 from vsearch.search.ann.choice import EXACT_FRAMES, choose_kind, outgrown, training_size
 from vsearch.search.ann.device import uses_gpu
-from vsearch.search.ann.files import Stamp, read_header
+from vsearch.search.ann.files import Stamp, read_header, replace_file
 from vsearch.search.gallery import Gallery
 
 if TYPE_CHECKING:
@@ -279,35 +278,12 @@ def _save(index: AnnIndex, path: Path, *, stamp: Stamp) -> bool:
 
     Where it comes out that the old file is damaged, that is removed, and the next to open builds anew.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _forget_leftovers(path)
-        index.save(temporary, stamp=stamp)
-        temporary.replace(path)
-        _synchronise(path.parent)
+        replace_file(path, lambda place: index.save(place, stamp=stamp))
     except (AnnError, OSError) as error:
         _log.info("the index is not kept: %s", error)
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
-            if isinstance(error, AnnError):
+        if isinstance(error, AnnError):
+            with suppress(OSError):
                 path.unlink(missing_ok=True)
         return False
     return True
-
-
-def _forget_leftovers(path: Path) -> None:
-    """Remove what writers that were killed left behind; an hour is longer than any write takes."""
-    for leftover in path.parent.glob(f".{path.name}.*"):
-        if leftover.stat().st_mtime < time.time() - 3600:
-            leftover.unlink(missing_ok=True)
-
-
-def _synchronise(folder: Path) -> None:
-    """Make the new name last. Where folders cannot be opened (Windows) the system sees to it."""
-    if os.name == "posix":
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

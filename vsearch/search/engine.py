@@ -17,6 +17,7 @@ from vsearch.search.calibration import Judge, uncalibrated
 from vsearch.search.gallery import Gallery, Track
 from vsearch.search.queries.base import QueryFrames
 from vsearch.search.rank import Match, rank
+from vsearch.search.structure import query_rows
 
 DEFAULT_MIN_SIMILARITY = 0.0
 CANDIDATES = 16  # videos whose frames are all compared, at least
@@ -76,9 +77,10 @@ def find(
     """The best `k` aligned segments for a query, best first; fewer, or none, when nothing else is similar enough.
 
     index: over the frames of `gallery`. per_video: segments of one video, disjoint in it. k, per_video: None for all
-    that are similar enough. allowed: (n,) int64 frame ids, ascending, only these may be found. judge: gives segments
-    probabilities for scores. watch: is shown each match as it is found, first those of the video with the
-    strongest neighbours. Raises AnnError when the query has other dimensions, and what the gallery raises.
+    that are similar enough. allowed: (n,) int64 frame ids, ascending, only these may be found: what they are of a video
+    is searched as if each part were a video. judge: gives segments probabilities for scores. watch: is shown each match
+    as it is found, first those of the video with the strongest neighbours. Raises AnnError when the query has other
+    dimensions, and what the gallery raises.
     """
     settings = settings or SearchSettings()
     query = query.informative()
@@ -95,10 +97,8 @@ def find(
     matches: list[Match] = []
     probable = judge.of(query) if judge is not None else uncalibrated
     for track in _likeliest_first(gallery, videos):
-        if allowed is not None:
-            track = _only(track, allowed)
-        if len(track.vectors):
-            for segment in _segments(query, track, per_video, min_similarity, settings.align):
+        for part in _parts(track, allowed):
+            for segment in _segments(query, part, per_video, min_similarity, settings.align):
                 matches.append(Match(track.video_id, probable(track, segment), query.view))
                 if watch is not None and segment.similarity >= min_similarity:
                     watch(track, matches[-1])
@@ -106,10 +106,20 @@ def find(
 
 
 class Places:
-    """Where a query is in single videos, besides where it was found. judge: gives probabilities for scores."""
+    """Where a query is in single videos, besides where it was found. judge: gives probabilities for scores; allowed: as
+    for `find`.
+    """
 
-    def __init__(self, query: QueryFrames, index: AnnIndex, judge: Judge | None, settings: SearchSettings) -> None:
+    def __init__(
+        self,
+        query: QueryFrames,
+        index: AnnIndex,
+        judge: Judge | None,
+        settings: SearchSettings,
+        allowed: NDArray[np.int64] | None = None,
+    ) -> None:
         self._asked, self._index, self._judge, self._settings = query, index, judge, settings
+        self._allowed = allowed
 
     @cached_property
     def _query(self) -> QueryFrames:
@@ -121,8 +131,13 @@ class Places:
 
     def beside(self, track: Track, segment: Segment, *, most: int) -> list[Segment]:
         """Of so many of the query's best places in a video, disjoint in it, those that do not touch a segment."""
-        segments = segments_of(self._query, track, max_segments=most, settings=self._settings.align)
-        others = [one for one in segments if one.end_s <= segment.start_s or one.start_s >= segment.end_s]
+        segments = [
+            one
+            for part in _parts(track, self._allowed)
+            for one in segments_of(self._query, part, max_segments=most, settings=self._settings.align)
+        ]
+        segments.sort(key=lambda one: (-one.score, one.start_s))
+        others = [one for one in segments[:most] if one.end_s <= segment.start_s or one.start_s >= segment.end_s]
         return [self._probable(track, one) for one in others]
 
 
@@ -258,9 +273,14 @@ def _evidence(
     return videos, np.maximum(above, 0.0) @ weights.astype(np.float64)
 
 
-def _only(track: Track, allowed: NDArray[np.int64]) -> Track:
+def _parts(track: Track, allowed: NDArray[np.int64] | None) -> list[Track]:
+    """The parts of a video in which something may be found; all of it, unless there are frames that may not."""
+    if len(track.vectors) == 0:
+        return []
+    if allowed is None:
+        return [track]
     first, stop = np.searchsorted(allowed, [track.ids[0], track.ids[-1] + 1])
-    return track.only(np.isin(track.ids, allowed[first:stop]))
+    return track.parts(np.isin(track.ids, allowed[first:stop]))
 
 
 def _segments(
@@ -283,21 +303,44 @@ def segments_of(
     settings: AlignSettings,
     disjoint_in: DisjointIn = "video",
 ) -> list[Segment]:
-    """The best segments of a query and one video, as `align` gives them. Both sides hold informative frames only."""
+    """The best segments of a query and one video, or the part of it that is looked at, as `align` gives them.
+
+    Both sides hold informative frames only.
+    """
 
     def columns(start: int, stop: int) -> NDArray[np.float32]:
         return query.vectors @ track.vectors[start:stop].T
 
-    video = Timing(track.times_s, 0.0, track.duration_s)
+    video = Timing(track.times_s, *(track.part_s or (0.0, track.duration_s)))
     if query.still:
-        return align_still(columns, video, track.ends_s, max_segments=max_segments)
-    asked = Timing(query.times_s, query.start_s, query.end_s)
-    return align(
-        columns,
-        asked,
-        video,
-        weights=query.weights,
-        max_segments=max_segments,
-        disjoint_in=disjoint_in,
-        settings=settings,
-    )
+        segments = align_still(columns, video, track.ends_s, max_segments=max_segments)
+    else:
+        segments = align(
+            columns,
+            Timing(query.times_s, query.start_s, query.end_s),
+            video,
+            weights=query.weights,
+            max_segments=max_segments,
+            disjoint_in=disjoint_in,
+            settings=settings,
+        )
+    return segments if track.part_s is None else [_of_part(segment, query, track) for segment in segments]
+
+
+def _of_part(segment: Segment, query: QueryFrames, track: Track) -> Segment:
+    """A segment of a part, which alignment took for a video: with the share of the whole video that it is."""
+    if len(track.vectors) == 1 and not query.still:
+        segment = _shown_once(segment, query, track.vectors[0])
+    return replace(segment, video_coverage=min(1.0, (segment.end_s - segment.start_s) / track.duration_s))
+
+
+def _shown_once(segment: Segment, query: QueryFrames, frame: NDArray[np.float32]) -> Segment:
+    """A segment of a part with one frame (d,), which has no line: of the query what begins with the frame most like it,
+    for as long as the part lasts (a still, unlike a part, stands for all of a query that shows it).
+    """
+    rows = query_rows(query, segment)
+    start_s = float(query.times_s[rows[(query.vectors[rows] @ frame).argmax()]])
+    end_s = min(query.end_s, start_s + segment.end_s - segment.start_s)
+    share = (end_s - start_s) / max(segment.query_end_s - segment.query_start_s, 1e-9)
+    coverage = min(1.0, segment.query_coverage * share)
+    return replace(segment, query_start_s=start_s, query_end_s=end_s, query_coverage=coverage)

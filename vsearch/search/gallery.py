@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Protocol
 
@@ -36,7 +36,7 @@ class Track:
 
     numbers: (n,) int64, which of the video's sampled frames. vectors: (n, d) float32, unit length. times_s: (n,)
     float64, from the video's time zero; ends_s: (n,) when the next sampled frame follows, or the video ends.
-    duration_s: the video's.
+    duration_s: the video's. part_s: (start, end) of what is looked at of it (None: the whole).
     """
 
     video_id: int
@@ -45,14 +45,15 @@ class Track:
     times_s: NDArray[np.float64]
     ends_s: NDArray[np.float64]
     duration_s: float
+    part_s: tuple[float, float] | None = None
 
     @property
     def ids(self) -> NDArray[np.int64]:
         """(n,) int64 public frame ids."""
         return np.asarray(self.video_id << FRAME_NUMBER_BITS | self.numbers)
 
-    def only(self, keep: NDArray[np.bool_]) -> Track:
-        """The same video with some of its frames alone. keep: (n,) bool."""
+    def only(self, keep: NDArray[np.bool_] | slice) -> Track:
+        """The same video with some of its frames alone. keep: (n,) bool, or which rows."""
         return Track(
             video_id=self.video_id,
             numbers=self.numbers[keep],
@@ -60,7 +61,19 @@ class Track:
             times_s=self.times_s[keep],
             ends_s=self.ends_s[keep],
             duration_s=self.duration_s,
+            part_s=self.part_s,
         )
+
+    def parts(self, keep: NDArray[np.bool_]) -> list[Track]:
+        """The parts of the video that these frames show, each from the first frame of a run until the next follows.
+
+        keep: (n,) bool; all of them are the whole video.
+        """
+        if keep.all():
+            return [self]
+        ends = np.flatnonzero(np.diff(keep, prepend=False, append=False)).reshape(-1, 2).tolist()
+        runs = [self.only(slice(first, stop)) for first, stop in ends]
+        return [replace(run, part_s=(float(run.times_s[0]), float(run.ends_s[-1]))) for run in runs]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -46,6 +46,9 @@ def cluster(
     \b
       vsearch cluster                                 the groups, with their most central clips
       vsearch cluster -n 12 --report groups.html      twelve groups, as a page of pictures
+      vsearch search face.jpg --cluster 3             what is in one of them
+
+    The groups are kept, for 'vsearch search --cluster N', until the library changes or is grouped again.
     """
     configure_logging(verbose)
     with open_library(library, database, blur=blur, grey=grey) as opened:

@@ -82,6 +82,10 @@ OnlineOption = Annotated[
 NotInOption = Annotated[
     list[str] | None, typer.Option(metavar="VIDEO", help="Leave this video of the library out. Repeatable.")
 ]
+ClusterOption = Annotated[
+    list[int] | None,
+    typer.Option(min=1, metavar="N", help="Only clips in this group of the last 'vsearch cluster'. Repeatable."),
+]
 CountOption = Annotated[
     int | None,
     typer.Option("-k", "--count", min=1, metavar="N", help="At most so many hits a query, or groups. [default: 10]"),
@@ -167,6 +171,7 @@ def search(
     resolution: ResolutionOption = None,
     online: OnlineOption = None,
     not_in: NotInOption = None,
+    cluster: ClusterOption = None,
     k: CountOption = None,
     per_video: PerVideoOption = None,
     threshold: ThresholdOption = None,
@@ -201,6 +206,7 @@ def search(
       vsearch search --like a.jpg --like b.jpg --unlike c.jpg
       vsearch search face.jpg --path '/mnt/shelf*' --date 2019..2021 --duration 1:00..
       vsearch search v12@1:02-1:30 --not-in v12       where else it is
+      vsearch search face.jpg --cluster 3             only in group 3 of the last 'vsearch cluster'
       vsearch search *.mp4 --json --report found.html
       vsearch search cut.mp4 -k 50 --export found.edl      for the editing program
       vsearch search jingle.mp4 --all-above similar   every place where it is
@@ -236,6 +242,7 @@ def search(
             online=online,
             not_in=tuple(not_in or ()),
         ),
+        clusters=tuple(cluster or ()),
         k=k,
         per_video=per_video,
         threshold=None if threshold is None else parse_threshold(threshold),

@@ -16,8 +16,10 @@ from __future__ import annotations
 import json
 import os
 import struct
+import time
 import zlib
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
@@ -103,6 +105,24 @@ def write_index(
         os.fsync(file.fileno())
 
 
+def replace_file(path: Path, write: Callable[[Path], None]) -> None:
+    """Have `write` make a file under another name, which then takes the place of `path` in one step.
+
+    Whoever reads the old file keeps it. The folder is made when missing. Raises OSError and what `write` raises; then
+    everything is as it was.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _forget_leftovers(path)
+        write(temporary)
+        temporary.replace(path)
+        _synchronise(path.parent)
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
 def read_header(path: Path) -> Header:
     """What a file says of itself, nothing else being read. Raises AnnError (damaged), OSError."""
     with path.open("rb") as file:
@@ -135,6 +155,23 @@ def read_index(path: Path, *, kind: str, mapped: Collection[str] = ()) -> tuple[
             if checksum != wanted:
                 raise AnnError(f"{path}: the checksum of {name} does not fit: the file is damaged")
     return header, arrays
+
+
+def _forget_leftovers(path: Path) -> None:
+    """Remove what writers that were killed left behind; an hour is longer than any write takes."""
+    for leftover in path.parent.glob(f".{path.name}.*"):
+        if leftover.stat().st_mtime < time.time() - 3600:
+            leftover.unlink(missing_ok=True)
+
+
+def _synchronise(folder: Path) -> None:
+    """Make the new name last. Where folders cannot be opened (Windows) the system sees to it."""
+    if os.name == "posix":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _whole(array: NDArray[Any]) -> Stream:
