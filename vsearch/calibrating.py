@@ -26,7 +26,6 @@ from vsearch.models.base import EmbeddingHead, LatentCodec
 from vsearch.models.weights import ModelFiles, write_card
 from vsearch.progress import Progress, SilentProgress
 from vsearch.records import EmbeddingBlock, Latents, Segment
-from vsearch.search.align import AlignSettings
 from vsearch.search.calibration import (
     FEATURES,
     LOOK_FEATURES,
@@ -41,6 +40,7 @@ from vsearch.search.calibration import (
 from vsearch.search.engine import segments_of
 from vsearch.search.gallery import Track
 from vsearch.search.looking import Looker, Pictures, Shown
+from vsearch.search.pair import AlignSettings
 from vsearch.search.queries.base import QueryFrames
 from vsearch.search.structure import nearest, structure_of
 from vsearch.search.views import View, views

@@ -457,8 +457,8 @@ class SearchSession:
 
     @cached_property
     def _settings(self) -> SearchSettings:
-        from vsearch.search.align import AlignSettings
         from vsearch.search.engine import Recurrence, SearchSettings
+        from vsearch.search.pair import AlignSettings
         from vsearch.search.recurring import recurs_from
 
         counts_fully = self._request.include_recurring or self._floor <= 0  # nobody measured what strangers reach

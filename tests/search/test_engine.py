@@ -17,12 +17,12 @@ from vsearch.db.store import Store
 from vsearch.errors import AnnError
 from vsearch.metrics import temporal_iou
 from vsearch.records import FRAME_NUMBER_BITS, frame_id
-from vsearch.search.align import AlignSettings
 from vsearch.search.ann.base import AnnIndex
 from vsearch.search.cache import open_index
 from vsearch.search.calibration import Background, Calibration, Judge
 from vsearch.search.engine import Places, Recurrence, SearchSettings, discounted, find, segments_of
 from vsearch.search.gallery import Gallery
+from vsearch.search.pair import AlignSettings
 from vsearch.search.queries.base import QueryFrames
 from vsearch.search.rank import Match, rank
 

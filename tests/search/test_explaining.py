@@ -9,10 +9,10 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.search.shelves import WORLD_FPS, excerpt, picture, seen, world
-from vsearch.search.align import AlignSettings
 from vsearch.search.calibration import Background, Calibration, Judge
 from vsearch.search.explaining import Comparison, compare, figures, in_words
 from vsearch.search.gallery import Track
+from vsearch.search.pair import AlignSettings
 from vsearch.search.queries.base import QueryFrames
 
 FLOOR = 0.5

@@ -7,14 +7,12 @@ import contextlib
 import os
 import queue
 import subprocess
-import sys
 import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Self, TypeVar, cast
+from typing import Any, BinaryIO, Self, TypeVar
 
 import numpy as np
 
@@ -32,6 +30,7 @@ from vsearch.errors import (
 )
 from vsearch.media import wire
 from vsearch.media.source import display_name
+from vsearch.processes import start_module
 from vsearch.records import ContentIdentity, FrameBatch, MediaInfo, Reading
 
 _QUEUED_MESSAGES = 4  # between the reading thread and the caller: the child waits when the caller is slow
@@ -49,19 +48,10 @@ class _Child:
     """A running decoding process and the thread that receives its messages."""
 
     def __init__(self, memory_bytes: int) -> None:
-        package_root = str(Path(__file__).resolve().parents[2])
-        path = os.pathsep.join(filter(None, [package_root, os.environ.get("PYTHONPATH", "")]))
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed in `end`
-        # -P: never import from the current folder, which may be full of files that somebody else named
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "vsearch.media.child", str(memory_bytes)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._log,
-            env={**os.environ, "PYTHONPATH": path},
+        self._process, self._requests, self._replies = start_module(
+            "vsearch.media.child", str(memory_bytes), log=self._log
         )
-        self._requests = cast(BinaryIO, self._process.stdin)
-        self._replies = cast(BinaryIO, self._process.stdout)
         self._messages: queue.Queue[_Message | None] = queue.Queue(_QUEUED_MESSAGES)
         self._started = False
         self._ended = threading.Event()

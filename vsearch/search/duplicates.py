@@ -13,15 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsearch.records import Segment
-from vsearch.search.align import AlignSettings, support_share
 from vsearch.search.calibration import Background, Calibration, Judge, Looks, uncalibrated
 from vsearch.search.components import Components
 from vsearch.search.engine import segments_of
 from vsearch.search.gallery import Gallery, Track
 from vsearch.search.looking import Looker, PicturesOf, Shown
 from vsearch.search.neighbours import Alike, FrameTable, JoinSettings, alike, frame_table
+from vsearch.search.pair import AlignSettings
 from vsearch.search.queries.base import QueryFrames
 from vsearch.search.recurring import Recurring, recurring_frames, recurs_from
+from vsearch.search.segments import support_share
 
 Pair = tuple[int, int]  # video ids, ascending
 

@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsearch.records import FRAME_NUMBER_BITS, Segment
-from vsearch.search.align import AlignSettings, DisjointIn, Timing, align, align_still
+from vsearch.search.align import DisjointIn, align, align_still
 from vsearch.search.ann.base import AnnIndex
 from vsearch.search.calibration import Judge, uncalibrated
 from vsearch.search.gallery import Gallery, Track
+from vsearch.search.pair import AlignSettings, Timing
 from vsearch.search.queries.base import QueryFrames
 from vsearch.search.rank import Match, rank
 from vsearch.search.structure import query_rows

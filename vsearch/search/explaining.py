@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsearch.records import Pairing, Segment
-from vsearch.search.align import BLOCK_FRAMES, AlignSettings
 from vsearch.search.calibration import Judge
 from vsearch.search.engine import segments_of
 from vsearch.search.gallery import Track
+from vsearch.search.pair import BLOCK_FRAMES, AlignSettings
 from vsearch.search.queries.base import QueryFrames
 from vsearch.search.rank import same_place
 from vsearch.search.structure import paired_frames

@@ -6,18 +6,15 @@ this process, however that dies.
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import threading
 from contextlib import suppress
-from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Self, cast
+from typing import Any, Self
 
 from vsearch import osys
 from vsearch.errors import InputError, LatentError, UnavailableError, VsearchError
 from vsearch.media import wire
+from vsearch.processes import start_module
 
 ANSWER, ERROR = b"A", b"X"  # from the child
 _ERRORS: dict[str, type[VsearchError]] = {kind.code: kind for kind in (InputError, LatentError, UnavailableError)}
@@ -36,20 +33,10 @@ class ModelProcess:
     """
 
     def __init__(self) -> None:
-        root = str(Path(__file__).resolve().parents[2])
-        path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH", "")]))
-        # -P: never import from the current folder, which may be full of files that somebody else named
         try:
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "vsearch.workers.child"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                env={**os.environ, "PYTHONPATH": path},
-            )
+            self._process, self._requests, self._replies = start_module("vsearch.workers.child")
         except OSError as error:
             raise VsearchError(f"a process for the models can't be started: {error.strerror}") from error
-        self._requests = cast(BinaryIO, self._process.stdin)
-        self._replies = cast(BinaryIO, self._process.stdout)
         self._turn = threading.Lock()
 
     @property
