@@ -44,8 +44,8 @@ def a_source(counting: Counting = COUNTINGS[1], start: str = "10:00:00:00", *, n
 
 
 def a_hit(start_s: float = 2.0, end_s: float = 6.0, *, speed: float | None = 1.0, **more: Any) -> Hit:
-    """A hit of which a query shows all; speed None: a picture's."""
-    asked_s = None if speed is None else (end_s - start_s) / speed
+    """A hit of which a query shows all, backwards where the speed is negative; speed None: a picture's."""
+    asked_s = None if speed is None else (end_s - start_s) / abs(speed)
     query_start_s = None if speed is None else 0.0
     given: dict[str, Any] = {"rank": 1, "video_id": 1, "video": "/videos/1.mov", "volume": "", "online": True}
     given |= {"clip_id": 7, "similarity": 0.9, "score": 0.8, "start_s": start_s, "end_s": end_s}
@@ -106,6 +106,13 @@ def test_a_query_at_another_speed_gives_the_length_that_it_has_itself() -> None:
     assert cut("q", a_hit(2, 6, speed=2.0), a_source()).length == 50
     assert cut("q", a_hit(2, 6, speed=2.0), a_source()).speed == 2
     assert cut("q", a_hit(2, 6, speed=0.5), a_source()).length == 200
+
+
+def test_a_query_that_plays_backwards_has_a_negative_speed() -> None:
+    backwards = cut("q", a_hit(2, 6, speed=-1.0), a_source())
+    assert (backwards.speed, backwards.length) == (-1, 100)
+    assert cut("q", a_hit(2, 6, speed=-1.003), a_source()).speed == -1
+    assert cut("q", a_hit(2, 6, speed=-2.0), a_source()).length == 50
 
 
 @pytest.mark.parametrize("speed", [1.0, 1.004, 0.996, None])
@@ -233,7 +240,7 @@ def test_an_edit_list_is_written_as_the_format_has_it() -> None:
 
 
 @pytest.mark.parametrize("counting", COUNTINGS, ids=str)
-@pytest.mark.parametrize("speed", [0.5, 0.8, 1.25, 2.0])
+@pytest.mark.parametrize("speed", [0.5, 0.8, 1.25, 2.0, -0.5, -2.0])  # at -1 it overlooks the M2 line
 def test_another_program_reads_speeds_in_an_edit_list(counting: Counting, speed: float) -> None:
     source = a_source(counting)
     made = cut("q.mp4", a_hit(2, 22, speed=speed), source)
@@ -241,6 +248,11 @@ def test_another_program_reads_speeds_in_an_edit_list(counting: Counting, speed:
     assert range_of(clip.source_range) == (source.start + made.first, made.length, float(counting.rate))
     (warp,) = clip.effects
     assert warp.time_scalar == pytest.approx(speed, abs=0.0501 / float(counting.rate))
+
+
+def test_an_edit_list_says_that_a_hit_plays_backwards() -> None:
+    text = edl_text("found", [cut("q.mp4", a_hit(2, 6, speed=-1.0), a_source(reel="TAPE7"))])
+    assert "M2   TAPE7          -025.0                10:00:02:00" in text.split("\r\n")
 
 
 def test_drop_frame_and_plain_tapes_of_one_rate_share_a_list() -> None:
@@ -347,6 +359,8 @@ def test_another_program_reads_a_timeline() -> None:
         found(query="nothing"),
         found((a_hit(0, 60.0), film), query="é.jpg"),
     ]
+    (back,) = read_otio(otio_text("found", [found((a_hit(2, 6, speed=-1.0), film))])).find_clips()
+    assert [effect.time_scalar for effect in back.effects] == [-1.0]
     timeline = read_otio(otio_text("found", finds))
     start = timeline.global_start_time
     assert otio.opentime.to_timecode(start, start.rate, drop_frame=True) == "01:00:00;00"

@@ -100,7 +100,9 @@ def _notes(one: Cut, reel: str) -> Iterator[str]:
     if one.speed != 1:
         # Some readers take digits and colons only here; the frame code mode above says how to count.
         entry = source.at(one.first).replace(";", ":")
-        yield f"M2   {reel:{REEL_CHARS}}       {one.speed * float(source.counting.rate):05.1f}                {entry}"
+        speed = one.speed * float(source.counting.rate)
+        digits = f"{'-' if speed < 0 else ''}{abs(speed):05.1f}"  # negative: backwards
+        yield f"M2   {reel:{REEL_CHARS}}       {digits}                {entry}"
     yield f"* FROM CLIP NAME: {printable(source.name)}"
     yield f"* SOURCE FILE: {printable(display_path(source.path))}"
     if source.reel is not None and source.reel != reel:

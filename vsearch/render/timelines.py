@@ -70,7 +70,8 @@ class Finds:
 class Cut:
     """A hit in whole frames: [first, stop) of its source, which fill `length` frames of a timeline at the same rate.
 
-    speed: source frames a timeline frame: 2 for a query that shows the source twice as fast, 1 where none can be told.
+    speed: source frames a timeline frame: 2 for a query that shows the source twice as fast, 1 where none can be told;
+    negative for one that shows it backwards, from `stop` to `first`.
     """
 
     query: str
@@ -131,16 +132,17 @@ def cut(query: str, hit: Hit, source: Source) -> Cut:
     first = min(counting.frames(hit.start_s), source.frames - 1)
     stop = min(max(counting.frames(hit.end_s), first + 1), source.frames)
     speed = _speed(hit)
-    length = stop - first if speed == 1 else max(1, round((stop - first) / speed))
+    length = max(1, round((stop - first) / abs(speed)))
     return Cut(query, hit, source, first, stop, length, speed)
 
 
 def _speed(hit: Hit) -> float:
-    """Seconds of the video a second of the query."""
+    """Seconds of the video a second of the query, negative where it plays backwards."""
     if hit.query_start_s is None or hit.query_end_s is None or hit.query_end_s <= hit.query_start_s:
         return 1.0
     speed = (hit.end_s - hit.start_s) / (hit.query_end_s - hit.query_start_s)
-    return speed if speed > 0 and abs(speed - 1) > RETIMED else 1.0
+    retimed = speed > 0 and abs(speed - 1) > RETIMED
+    return (speed if retimed else 1.0) * (-1 if hit.rate < 0 else 1)
 
 
 def hit_fields(hit: Hit) -> dict[str, Any]:
