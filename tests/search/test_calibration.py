@@ -9,7 +9,8 @@ import pytest
 
 from vsearch.errors import LatentError
 from vsearch.records import Segment
-from vsearch.search.calibration import FEATURES, Background, Calibration, Looks, features, fitted
+from vsearch.search.calibration import FEATURES, RICH, UNALIKE, Background, Calibration, Looks, features, fitted
+from vsearch.search.details import Likeness, Motion
 from vsearch.search.structure import Structure
 
 SEGMENT = Segment(0.0, 6.0, 10.0, 16.0, 1.0, 0.7, 0.7, 24, query_coverage=1.0, video_coverage=0.1)
@@ -121,3 +122,17 @@ def test_what_pictures_say_is_stored_with_the_rest() -> None:
 def test_what_another_version_said_of_pictures_is_left_out() -> None:
     looks = {"weights": {"constant": 2.0, "odds": 0.5, "alike": 1.0}, "thresholds": {"duplicate": 0.9, "similar": 0.3}}
     assert Calibration.read({"calibration": {**CALIBRATION.as_json(), "looks": looks}}) == CALIBRATION
+
+
+@pytest.mark.parametrize(
+    ("alike", "asked", "found", "capped"),
+    [(0, 40, 50, True), (0, 40, RICH - 1, False), (0, RICH - 1, 50, False), (1, 40, 50, False)],
+)
+def test_rich_pictures_with_nothing_in_common_are_never_surely_the_same(
+    alike: int, asked: float, found: float, capped: bool
+) -> None:
+    looks = Looks((0.0, 1.0, *[0.0] * 7), {"duplicate": 0.9, "similar": 0.5, "any": 0.0})
+    likely = replace(SEGMENT, score=0.95)
+    seen = looks.judged(likely, Likeness(alike, None, mirrored=False, asked=asked, found=found), Motion())
+    assert seen.score == pytest.approx(UNALIKE if capped else likely.score)
+    assert seen.details == alike

@@ -35,6 +35,10 @@ ALWAYS = 5  # of the features, which every calibration weighs; earlier ones knew
 LOOK_FEATURES = ("constant", "odds", "odds moving", "alike", "alike moving", "found", "asked", "agreement", "moves")
 MOST_ODDS = 12.0  # (the logarithm of) that a probability is taken for
 MOVES = 3.0  # grey levels by which a picture changes that moves
+RICH = 20.0  # details of a picture, of which a copy's have some in common, nearly always
+UNALIKE = (
+    0.75  # the probability, at most, where pictures so rich have none: what was measured of those likeliest by vectors
+)
 
 Floats = NDArray[np.float64]
 
@@ -91,6 +95,8 @@ class Looks:
     def judged(self, segment: Segment, alike: Likeness, motion: Motion) -> Segment:
         """The segment with the probability after its pictures were compared in place of the one before."""
         probable = float(probability(look_features(segment, alike, motion) @ np.array(self.weights)))
+        if alike.alike == 0 and min(alike.asked, alike.found) >= RICH:
+            probable = min(probable, UNALIKE)
         return replace(segment, score=probable * segment.own, details=alike.alike)
 
 
