@@ -19,7 +19,7 @@ from vsearch.media.coded import code_pictures, decoded_pictures
 from vsearch.media.writer import write_video
 from vsearch.training import pack
 from vsearch.training.data import PackedFrames, PackWriter, PairBatches, held_out_groups
-from vsearch.training.pack import PackRecipe, pack_sources, sources
+from vsearch.training.pack import DRAWN_FRAMES, PackRecipe, pack_sources, sources
 from vsearch.training.parts import read_part
 
 
@@ -149,6 +149,23 @@ def test_an_archive_is_packed_within_its_limit_and_the_same_each_time(archive: P
     assert report.photos is None
     assert finer.videos.quality < report.videos.quality
     assert finer.videos.psnr_db > report.videos.psnr_db
+
+
+def test_drawn_scenes_are_packed_beside_an_archive_each_by_itself(archive: Path, tmp_path: Path) -> None:
+    recipe = PackRecipe(corpus=str(archive), video_side=96, total_bytes=400_000, drawings=3)
+    pack_sources(recipe, tmp_path / "a")
+    pack_sources(recipe, tmp_path / "b")
+    assert bytes_of(tmp_path / "a") == bytes_of(tmp_path / "b")
+    packed = PackedFrames(tmp_path / "a")
+    drawn = [entry for entry in packed.entries if entry.file.startswith("drawn-")]
+    assert [(entry.group, entry.fps, entry.shape[0]) for entry in drawn] == [
+        ("drawn-0000", 1.0, DRAWN_FRAMES),
+        ("drawn-0001", 1.0, DRAWN_FRAMES),
+        ("drawn-0002", 1.0, DRAWN_FRAMES),
+    ]
+    assert len(packed.entries) == 6
+    with pytest.raises(InputError, match="-1"):
+        PackRecipe(corpus=str(archive), drawings=-1)
 
 
 def test_what_cannot_fit_is_an_error_that_says_what_to_change(archive: Path, tmp_path: Path) -> None:

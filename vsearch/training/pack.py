@@ -31,9 +31,11 @@ from vsearch.media.sampling import SamplingGrid
 from vsearch.media.source import SourceFile
 from vsearch.progress import Progress, SilentProgress
 from vsearch.training.data import PackReport, PackWriter
+from vsearch.training.drawings import drawn_frames
 from vsearch.training.parts import CodedSource, Shape, SourceFacts, code_source
 
 ENTRY_FRAMES = 1500  # longer videos become several entries of one group
+DRAWN_FRAMES = 16
 SAMPLED = 24  # one entry in so many is coded to choose the quality
 SAMPLED_FRAMES = 50  # at most, of one entry
 MOST_A_STEP = 1.15  # as a factor, that one step of quality saves, or nearly
@@ -49,6 +51,9 @@ class PackRecipe:
 
     Videos give `fps` frames a second. Pictures keep their stored size up to `video_side` or `photo_side` pixels on the
     shorter side. All parts together take at most `total_bytes`, each at most `part_bytes`.
+
+    drawings: how many scenes drawn by program there are besides (`training.drawings`), 16:9 and `video_side` high, each
+    a source of its own of 16 frames, one a second.
     """
 
     corpus: str
@@ -59,6 +64,11 @@ class PackRecipe:
     total_bytes: int = 60_000_000
     part_bytes: int = 25_000_000
     threads: int = 2
+    drawings: int = 0
+
+    def __post_init__(self) -> None:
+        if self.drawings < 0:
+            raise InputError(f"[pack] drawings is how many there are: it cannot be {self.drawings}")
 
 
 def pack_sources(recipe: PackRecipe, output: Path, progress: Progress | None = None) -> PackReport:
@@ -67,6 +77,7 @@ def pack_sources(recipe: PackRecipe, output: Path, progress: Progress | None = N
     output.mkdir(parents=True, exist_ok=True)
     with _Originals(output / "originals.tmp") as originals:
         _decode(recipe, originals, progress)
+        _draw(recipe, originals, progress)
         if not originals.entries:
             raise InputError(f"{recipe.corpus}: no readable video or photograph in {', '.join(recipe.parts)}")
         return _code(originals.entries, recipe, output, progress)
@@ -83,6 +94,20 @@ def _decode(recipe: PackRecipe, originals: _Originals, progress: Progress) -> No
                 originals.add(SourceFacts(path.name, facts["group"], facts["scene"], fps), block)
         except MediaError as error:
             progress.message(f"left out: {error}")
+        progress.advance(files=1)
+    progress.finish()
+
+
+def _draw(recipe: PackRecipe, originals: _Originals, progress: Progress) -> None:
+    """Drawn scenes -> raw frames, the same for the same number every time."""
+    if not recipe.drawings:
+        return
+    size = recipe.video_side, round(recipe.video_side * 16 / 9)
+    progress.start("drawing", total_files=recipe.drawings)
+    for number in range(recipe.drawings):
+        name = f"drawn-{number:04}"
+        frames = drawn_frames(np.random.default_rng(number), DRAWN_FRAMES, size)
+        originals.add(SourceFacts(name, name, name, 1.0), frames)
         progress.advance(files=1)
     progress.finish()
 

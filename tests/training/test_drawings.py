@@ -1,0 +1,60 @@
+"""Pictures made by program: the same for the same seed, of any size, and something happens in them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from vsearch.training.drawings import SCENES, drawn_frames, scene_frames
+from vsearch.training.drawings.paint import Scene
+from vsearch.training.drawings.sequence import FAMILIES
+
+KINDS = [pytest.param(scene, id=scene.__name__) for scene in dict.fromkeys(SCENES)]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_one_seed_draws_the_same_bytes_again(seed: int) -> None:
+    first, again, other = (drawn_frames(np.random.default_rng(s), 5, (72, 128)) for s in (seed, seed, seed + 100))
+    assert first.tobytes() == again.tobytes()
+    assert first.tobytes() != other.tobytes()
+
+
+@pytest.mark.parametrize("size", [(216, 384), (144, 256), (256, 144), (181, 333), (96, 96)])
+@pytest.mark.parametrize("count", [1, 4])
+def test_frames_have_the_size_that_was_asked_for(size: tuple[int, int], count: int) -> None:
+    for seed in range(6):
+        frames = drawn_frames(np.random.default_rng(seed), count, size)
+        assert frames.shape == (count, 3, *size)
+        assert frames.dtype == np.uint8
+        assert frames.flags.c_contiguous
+
+
+@pytest.mark.parametrize("scene", KINDS)
+@pytest.mark.parametrize("size", [(144, 256), (256, 144), (97, 131)])
+def test_every_kind_draws_at_wide_tall_and_odd_sizes(scene: Scene, size: tuple[int, int]) -> None:
+    for seed in range(4):
+        assert scene_frames(scene, np.random.default_rng(seed), 6, size).shape == (6, 3, *size)
+
+
+@pytest.mark.parametrize("scene", KINDS)
+def test_every_kind_shows_something_and_something_happens(scene: Scene) -> None:
+    drawn = [scene_frames(scene, np.random.default_rng(seed), 10, (108, 192)) for seed in range(8)]
+    assert sum(frames[-1].std() > 3 for frames in drawn) >= 6
+    assert sum((frames != frames[:1]).any() for frames in drawn) >= 6
+
+
+def test_most_frames_are_flat_with_sharp_edges() -> None:
+    """What they are for: most neighbours are alike, and where they are not, they differ much."""
+    shares = []
+    for seed in range(40):
+        frame = drawn_frames(np.random.default_rng(seed), 1)[0].astype(int)
+        step = np.abs(np.diff(frame, axis=2)).max(0)
+        shares.append([(step <= 2).mean(), (step > 40).mean()])
+    flat, sharp = np.median(shares, 0)
+    assert flat > 0.8
+    assert sharp > 0.005
+
+
+def test_all_families_have_kinds_and_none_is_of_two() -> None:
+    assert len(FAMILIES) == 8
+    assert sum(len(set(family)) for family in FAMILIES) == len(set(SCENES))
