@@ -374,7 +374,7 @@ class Library:
                     footage = session.footage(result.query, question) if question is not None else None
                     footage = replace(footage, look=self._look) if footage is not None else None
                     found = [(hit, self._footage_or_none(hit.video_id)) for hit in result.hits]
-                    answers.append(Answer(result.query, footage, found, result.error))
+                    answers.append(Answer(result.query, footage, found, result.error, result.blank))
                 yield result
         if report is not None:
             write_search_report(report, answers, library=str(self.folder))

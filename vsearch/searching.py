@@ -77,7 +77,8 @@ class SearchResult:
     """The answer to one query: its hits, best first, or why it could not be read.
 
     `query` is its display form; `query_b64` its bytes where that form is not exact. `head`: the model whose embeddings
-    were compared (None: the library has none yet); `generation`: of the library, when the search began.
+    were compared (None: the library has none yet); `generation`: of the library, when the search began. `blank`: whether
+    nothing in the query could be compared (black, flat or test pictures).
     """
 
     query: str
@@ -88,6 +89,7 @@ class SearchResult:
     query_b64: str | None = None
     head: str | None = None
     generation: int | None = None
+    blank: bool = False
 
 
 @contextmanager
@@ -187,7 +189,8 @@ class SearchSession:
                 raise InputError("the library was embedded again while it was searched: ask once more")
         except (InputError, MediaError, LatentError) as error:
             return self._refused(name, error)
-        return self._result(name, hits), question
+        blank = question is not None and not question.frames.weights.any()
+        return replace(self._result(name, hits), blank=blank), question
 
     def _follow(self) -> None:
         """Search with the head that the library uses now, and in its pictures of now: another process may have embedded

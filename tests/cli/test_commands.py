@@ -281,9 +281,20 @@ def test_several_examples_and_stored_names_are_asked_with(shelf: Path) -> None:
 
 def test_no_match_is_an_answer(shelf: Path) -> None:
     outcome = on(shelf, "search", shelf / "videos" / "a.mp4", "--min-similarity", "1")
-    stranger = [line for line in outcome.out.splitlines() if line.startswith("  ")]
     assert outcome.status == 0
-    assert stranger
+    assert outcome.out.splitlines()[1:] == ["  no match"]
+
+
+def test_a_query_in_which_nothing_can_be_compared_says_so(shelf: Path, tmp_path: Path) -> None:
+    Image.new("RGB", (320, 180)).save(tmp_path / "black.png")
+    told = on(shelf, "search", tmp_path / "black.png")
+    assert told.status == 0
+    assert told.out.splitlines()[1:] == ["  no match: nothing in it can be compared (black, flat or test pictures)"]
+    black, plain = on(shelf, "search", tmp_path / "black.png", shelf / "videos" / "a.mp4", "--json").lines()
+    for line in (black, plain):
+        check(line, "search")
+    assert (black["blank"], black["hits"]) == (True, [])
+    assert "blank" not in plain
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".edl", ".otio"])

@@ -80,15 +80,17 @@ def test_a_report_tells_misses_errors_and_missing_pictures(tmp_path: Path) -> No
     answers = [
         Answer("/q/none.mp4", small_film(3), []),
         Answer("/q/bad.mp4", None, [], "/q/bad.mp4: no video stream"),
+        Answer("/q/black.mp4", small_film(3), [], blank=True),
         Answer("/q/blind.mp4", small_film(3), [(hit(1, "/films/blind.mp4", online=False), None)]),
     ]
     write_search_report(tmp_path / "r.html", answers)
     text = Page(tmp_path / "r.html").text
-    assert "no match" in text
+    assert text.count("no match") == 2
+    assert text.count("no match: nothing in it can be compared") == 1
     assert "no video stream" in text
     assert "no pictures of this video are stored" in text
     assert "offline" in text
-    assert "hits for 1 of 3 queries" in text
+    assert "hits for 1 of 4 queries" in text
 
 
 def test_damaged_latents_are_named_and_the_rest_is_drawn(tmp_path: Path) -> None:

@@ -33,12 +33,16 @@ THUMBNAIL_PX = 224  # longer side
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Answer:
-    """One query and what was found. A hit without footage has no stored pictures; so has a query without footage."""
+    """One query and what was found. A hit without footage has no stored pictures; so has a query without footage.
+
+    blank: whether nothing in the query could be compared.
+    """
 
     query: str
     footage: Footage | None
     hits: Sequence[tuple[Hit, Footage | None]]
     error: str | None = None
+    blank: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -155,7 +159,7 @@ def _one_line(value: Any) -> Any:
 
 def _answer(answer: Answer) -> dict[str, Any]:
     hits = [_hit(answer, hit, footage) for hit, footage in answer.hits]
-    return {"query": answer.query, "error": answer.error, "hits": hits}
+    return {"query": answer.query, "error": answer.error, "blank": answer.blank, "hits": hits}
 
 
 def _hit(answer: Answer, hit: Hit, footage: Footage | None) -> dict[str, Any]:

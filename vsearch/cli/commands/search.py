@@ -306,7 +306,8 @@ def as_json(result: SearchResult) -> dict[str, Any]:
     line = {"format": 1, "query": result.query, **b64, **state}
     if result.error is not None:
         return {**line, "error": result.error, "code": result.error_code}
-    return {**line, "score_kind": result.score_kind, "hits": [hit_json(hit) for hit in result.hits]}
+    blank = {"blank": True} if result.blank else {}
+    return {**line, **blank, "score_kind": result.score_kind, "hits": [hit_json(hit) for hit in result.hits]}
 
 
 def hit_json(hit: Hit) -> dict[str, Any]:
@@ -351,7 +352,8 @@ def show(result: SearchResult) -> None:
         return
     typer.echo(printable(result.query))
     if not result.hits:
-        typer.echo("  no match")
+        why = ": nothing in it can be compared (black, flat or test pictures)" if result.blank else ""
+        typer.echo(f"  no match{why}")
     for line, hit in zip(table([row(hit) for hit in result.hits], right=[0, 1]), result.hits, strict=True):
         typer.echo(f"  {line}")
         if hit.others:
