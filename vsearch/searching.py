@@ -77,8 +77,8 @@ class SearchResult:
     """The answer to one query: its hits, best first, or why it could not be read.
 
     `query` is its display form; `query_b64` its bytes where that form is not exact. `head`: the model whose embeddings
-    were compared (None: the library has none yet); `generation`: of the library, when the search began. `blank`: whether
-    nothing in the query could be compared (black, flat or test pictures).
+    were compared (None: the library has none yet); `generation`: of the library, when the search began. `blank`:
+    whether nothing in the query could be compared (black, flat or test pictures).
     """
 
     query: str
