@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -21,7 +22,7 @@ print(*sys.argv[1:], sys.stdin.read(), vsearch.__file__, sep="\n")
 def test_a_module_is_given_its_arguments_and_its_pipes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "modules").mkdir()
     (tmp_path / "modules" / "echo.py").write_text(ECHO)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "modules"))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(["", str(tmp_path / "modules"), "."]))
     (tmp_path / "json.py").write_text("raise SystemExit('imported from the current folder')")
     (tmp_path / "vsearch.py").write_text("raise SystemExit('imported from the current folder')")
     monkeypatch.chdir(tmp_path)

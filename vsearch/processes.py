@@ -16,16 +16,17 @@ def start_module(
 ) -> tuple[subprocess.Popen[bytes], BinaryIO, BinaryIO]:
     """A new interpreter that runs the module `name`, its input and its output: whoever calls closes both.
 
-    The module finds the package that this process runs, wherever that lies. log: a file that takes its stderr (None:
+    The module finds the package that this process runs, wherever that lies, and nothing in the current folder. log: a file that takes its stderr (None:
     this process's own stderr). Raises OSError when no process can be started.
     """
-    path = os.pathsep.join(filter(None, [_PACKAGE_ROOT, os.environ.get("PYTHONPATH", "")]))
+    # an empty or relative entry would be, or lie in, the current folder
+    told = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if os.path.isabs(entry)]
     process = subprocess.Popen(
         # -P: never import from the current folder, which may be full of files that somebody else named
         [sys.executable, "-P", "-m", name, *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=log,
-        env={**os.environ, "PYTHONPATH": path},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([_PACKAGE_ROOT, *told])},
     )
     return process, cast(BinaryIO, process.stdin), cast(BinaryIO, process.stdout)

@@ -240,7 +240,9 @@ def test_an_edit_list_is_written_as_the_format_has_it() -> None:
 
 
 @pytest.mark.parametrize("counting", COUNTINGS, ids=str)
-@pytest.mark.parametrize("speed", [0.5, 0.8, 1.25, 2.0, -0.5, -2.0])  # at -1 it overlooks the M2 line
+@pytest.mark.parametrize(
+    "speed", [0.5, 0.8, 1.25, 2.0, -0.5, -2.0]
+)  # at -1 this reader passes over the M2 line: both ranges are as long
 def test_another_program_reads_speeds_in_an_edit_list(counting: Counting, speed: float) -> None:
     source = a_source(counting)
     made = cut("q.mp4", a_hit(2, 22, speed=speed), source)

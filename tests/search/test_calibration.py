@@ -136,3 +136,10 @@ def test_rich_pictures_with_nothing_in_common_are_never_surely_the_same(
     seen = looks.judged(likely, Likeness(alike, None, mirrored=False, asked=asked, found=found), Motion())
     assert seen.score == pytest.approx(UNALIKE if capped else likely.score)
     assert seen.details == alike
+
+
+@pytest.mark.parametrize("bar", [0.957, UNALIKE, 0.3])
+def test_rich_pictures_with_nothing_in_common_stay_below_duplicate_whatever_its_bar(bar: float) -> None:
+    looks = Looks((0.0, 1.0, *[0.0] * 7), {"duplicate": bar, "similar": 0.2, "any": 0.0})
+    seen = looks.judged(replace(SEGMENT, score=0.99), Likeness(0, None, mirrored=False, asked=50, found=50), Motion())
+    assert seen.score < bar
