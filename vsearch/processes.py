@@ -16,11 +16,11 @@ def start_module(
 ) -> tuple[subprocess.Popen[bytes], BinaryIO, BinaryIO]:
     """A new interpreter that runs the module `name`, its input and its output: whoever calls closes both.
 
-    The module finds the package that this process runs, wherever that lies, and nothing in the current folder. log: a file that takes its stderr (None:
-    this process's own stderr). Raises OSError when no process can be started.
+    The module finds the package that this process runs, wherever that lies, and nothing in the current folder. log: a
+    file that takes its stderr (None: this process's own stderr). Raises OSError when no process can be started.
     """
     # an empty or relative entry would be, or lie in, the current folder
-    told = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if os.path.isabs(entry)]
+    told = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if Path(entry).is_absolute()]
     process = subprocess.Popen(
         # -P: never import from the current folder, which may be full of files that somebody else named
         [sys.executable, "-P", "-m", name, *arguments],

@@ -14,11 +14,12 @@ import torch
 
 from tests.training.packs import SIZE, write_pack
 from tests.videos import scene_frames, texture
-from vsearch.errors import InputError
+from vsearch.errors import InputError, UnavailableError
 from vsearch.media.coded import code_pictures, decoded_pictures
 from vsearch.media.writer import write_video
 from vsearch.training import pack
 from vsearch.training.data import PackedFrames, PackWriter, PairBatches, held_out_groups
+from vsearch.training.drawings import fonts_folder
 from vsearch.training.pack import DRAWN_FRAMES, PackRecipe, pack_sources, sources
 from vsearch.training.parts import read_part
 
@@ -168,6 +169,27 @@ def test_drawn_scenes_are_packed_beside_an_archive_each_by_itself(archive: Path,
         PackRecipe(corpus=str(archive), drawings=-1)
 
 
+def test_drawn_scenes_are_packed_alone_only_where_no_part_is_named(archive: Path, tmp_path: Path) -> None:
+    (archive / "wrong").mkdir()
+    recipe = PackRecipe(corpus=str(archive), parts=("wrong",), video_side=96, drawings=1)
+    with pytest.raises(InputError, match="no readable video or photograph in wrong"):
+        pack_sources(recipe, tmp_path / "pack")
+    (tmp_path / "recipe.toml").write_text("[pack]\ncorpus = ''\nparts = []\nvideo_side = 96\ndrawings = 1\n")
+    pack(tmp_path / "recipe.toml", tmp_path / "pack")
+    assert [entry.file for entry in PackedFrames(tmp_path / "pack").entries] == ["drawn-0000"]
+    with pytest.raises(InputError, match="neither parts nor drawings"):
+        PackRecipe(corpus=str(archive), parts=())
+
+
+def test_without_fonts_nothing_is_decoded_first(archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fonts_folder.cache_clear()
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(UnavailableError, match=r"vsearch\[train\]"):
+        pack_sources(PackRecipe(corpus=str(archive), drawings=1), tmp_path / "pack")
+    assert not (tmp_path / "pack").exists()
+    pack_sources(PackRecipe(corpus=str(archive), video_side=96), tmp_path / "pack")
+
+
 def test_what_cannot_fit_is_an_error_that_says_what_to_change(archive: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="do not fit into total_bytes"):
         pack_sources(PackRecipe(corpus=str(archive), total_bytes=500), tmp_path / "pack")
@@ -185,6 +207,13 @@ def test_a_manifest_says_what_belongs_together(archive: Path) -> None:
 def test_an_unknown_name_in_a_recipe_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "recipe.toml").write_text("[pack]\ncorpus = '.'\nspeed = 3\n")
     with pytest.raises(InputError, match="speed"):
+        pack(tmp_path / "recipe.toml", tmp_path / "out")
+
+
+@pytest.mark.parametrize("value", ["1.5", "'2'", "true", "[1]"])
+def test_a_whole_number_in_a_recipe_is_one(tmp_path: Path, value: str) -> None:
+    (tmp_path / "recipe.toml").write_text(f"[pack]\ncorpus = '.'\ndrawings = {value}\n")
+    with pytest.raises(InputError, match=r"recipe\.toml: \[pack\] drawings is a whole number, not "):
         pack(tmp_path / "recipe.toml", tmp_path / "out")
 
 

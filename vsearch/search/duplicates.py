@@ -24,7 +24,7 @@ from vsearch.search.queries.base import QueryFrames
 from vsearch.search.recurring import Recurring, recurring_frames, recurs_from
 from vsearch.search.segments import support_share
 
-Pair = tuple[int, int]  # video ids, ascending
+VideoPair = tuple[int, int]  # video ids, ascending
 
 WHOLE = 0.8  # share of a video's length from which on the whole of it counts as matched
 DUPLICATE = 0.6  # the score from which on a range counts with a head that was not calibrated (docs/search.md)
@@ -156,7 +156,7 @@ def find_duplicates(
     bar: Bar,
     *,
     recurring: int | None,
-    apart: Collection[Pair] = (),
+    apart: Collection[VideoPair] = (),
     pictures: PicturesOf | None = None,
     settings: DuplicateSettings | None = None,
 ) -> Duplicates:
@@ -235,7 +235,7 @@ def proposals(
     least: float,
     ignored: NDArray[np.bool_],
     settings: DuplicateSettings,
-) -> list[Pair]:
+) -> list[VideoPair]:
     """Pairs of videos that could share a range whose uncalibrated score is `least` or more, ascending; of each video
     those that could reach the highest.
 
@@ -287,7 +287,7 @@ def _bounds(
 def _aligned(
     gallery: Gallery,
     table: FrameTable,
-    wanted: Sequence[Pair],
+    wanted: Sequence[VideoPair],
     known: Recurring,
     bar: Bar,
     pictures: PicturesOf | None,
@@ -309,11 +309,11 @@ def _aligned(
                     yield pair
 
 
-def _batches(wanted: Sequence[Pair], table: FrameTable, held_frames: int) -> Iterator[list[Pair]]:
+def _batches(wanted: Sequence[VideoPair], table: FrameTable, held_frames: int) -> Iterator[list[VideoPair]]:
     """Pairs in batches whose videos have about so many frames together."""
     videos, counts = np.unique(table.videos, return_counts=True)
     sizes = dict(zip(videos.tolist(), counts.tolist(), strict=True))
-    batch: list[Pair] = []
+    batch: list[VideoPair] = []
     held: set[int] = set()
     frames = 0
     for pair in wanted:

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 
 def pack(config: Path, output: Path, progress: Progress | None = None) -> PackReport:
-    """Decode the videos and photographs named in `config` ([pack] table) into a packed folder of coded frames."""
+    """Decode the videos and photographs named in `config` ([pack] table) into a packed folder of coded frames. Raises
+    InputError, and UnavailableError when scenes are to be drawn that cannot be here.
+    """
     from vsearch.training.pack import PackRecipe, pack_sources
 
     return pack_sources(_recipe(config, "pack", PackRecipe), output, progress)
@@ -167,6 +169,7 @@ def _recipe(config: Path, table: str, kind: type[Any]) -> Any:
     """
     import dataclasses
     import os
+    import typing
 
     tables = _tables(config)
     if table not in tables:
@@ -175,6 +178,10 @@ def _recipe(config: Path, table: str, kind: type[Any]) -> Any:
     known = {field.name for field in dataclasses.fields(kind)}
     for name in sorted(set(values) - known):
         raise InputError(f"{config}: [{table}] does not know {name!r}; it knows {', '.join(sorted(known))}")
+    types = typing.get_type_hints(kind)
+    for name, value in values.items():
+        if types[name] is int and type(value) is not int:  # a bool is none either
+            raise InputError(f"{config}: [{table}] {name} is a whole number, not {value!r}")
     for name in ("frames", "codec", "start", "first", "corpus"):
         if values.get(name):
             values[name] = str(Path(os.path.expandvars(values[name])).expanduser())

@@ -2,7 +2,7 @@
 
 The sources are decoded once, into a scratch file of raw frames. Then the quality is chosen with which they fit into
 `total_bytes`, tried on a sample, and the videos are coded; the photographs get what these leave, so that they take up
-the error of the estimate. Same sources, same recipe, same bytes.
+the error of the estimate. Same sources, same recipe, same bytes (drawn scenes: with the same packages, see `_draw`).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from vsearch.media.sampling import SamplingGrid
 from vsearch.media.source import SourceFile
 from vsearch.progress import Progress, SilentProgress
 from vsearch.training.data import PackReport, PackWriter
-from vsearch.training.drawings import drawn_frames
+from vsearch.training.drawings import drawn_frames, fonts_folder
 from vsearch.training.parts import CodedSource, Shape, SourceFacts, code_source
 
 ENTRY_FRAMES = 1500  # longer videos become several entries of one group
@@ -53,7 +53,7 @@ class PackRecipe:
     shorter side. All parts together take at most `total_bytes`, each at most `part_bytes`.
 
     drawings: how many scenes drawn by program there are besides (`training.drawings`), 16:9 and `video_side` high, each
-    a source of its own of 16 frames, one a second.
+    a source of its own of 16 frames, one a second. Without any part (`parts = []`) there are only these.
     """
 
     corpus: str
@@ -69,17 +69,23 @@ class PackRecipe:
     def __post_init__(self) -> None:
         if self.drawings < 0:
             raise InputError(f"[pack] drawings is how many there are: it cannot be {self.drawings}")
+        if not self.parts and not self.drawings:
+            raise InputError("[pack] has neither parts nor drawings, so there is nothing to pack: name at least one")
 
 
 def pack_sources(recipe: PackRecipe, output: Path, progress: Progress | None = None) -> PackReport:
-    """Pack every readable source into `output`. Raises InputError when none is readable, or when they do not fit."""
+    """Pack every readable source into `output`. Raises InputError when none of the parts is readable, or when they do
+    not fit, and UnavailableError, before anything is read, when scenes cannot be drawn here.
+    """
     progress = progress or SilentProgress()
+    if recipe.drawings:
+        fonts_folder()
     output.mkdir(parents=True, exist_ok=True)
     with _Originals(output / "originals.tmp") as originals:
         _decode(recipe, originals, progress)
-        _draw(recipe, originals, progress)
-        if not originals.entries:
+        if recipe.parts and not originals.entries:
             raise InputError(f"{recipe.corpus}: no readable video or photograph in {', '.join(recipe.parts)}")
+        _draw(recipe, originals, progress)
         return _code(originals.entries, recipe, output, progress)
 
 
@@ -99,7 +105,9 @@ def _decode(recipe: PackRecipe, originals: _Originals, progress: Progress) -> No
 
 
 def _draw(recipe: PackRecipe, originals: _Originals, progress: Progress) -> None:
-    """Drawn scenes -> raw frames, the same for the same number every time."""
+    """Drawn scenes -> raw frames, the same for the same number every time with the same versions of numpy, Pillow (and
+    the FreeType in it) and matplotlib, whose fonts they are written with.
+    """
     if not recipe.drawings:
         return
     size = recipe.video_side, round(recipe.video_side * 16 / 9)

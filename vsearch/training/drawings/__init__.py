@@ -2,11 +2,13 @@
 
     SCENES -> 1 or 2 scenes, drawn at twice the size -> camera -> reduced -> looks -> frames
 
-A scene is a generator that draws its picture on, about a second a step, for as long as it is asked.
+A scene is a generator that draws its picture on, about a second a step, for as long as it is asked. Letters are written
+with matplotlib's fonts, so without it (the `train` extra) there are none: UnavailableError.
 """
 
 from __future__ import annotations
 
 from vsearch.training.drawings.sequence import SCENES, drawn_frames, scene_frames
+from vsearch.training.drawings.words import fonts_folder
 
-__all__ = ["SCENES", "drawn_frames", "scene_frames"]
+__all__ = ["SCENES", "drawn_frames", "fonts_folder", "scene_frames"]

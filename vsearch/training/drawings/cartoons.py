@@ -11,12 +11,14 @@ from PIL import Image, ImageDraw
 from vsearch.training.drawings.paint import (
     BLACK,
     WHITE,
+    Box,
     Colour,
     Points,
     Scene,
     Size,
     chance,
     circle,
+    copied,
     disc,
     fill,
     gradient,
@@ -28,6 +30,7 @@ from vsearch.training.drawings.paint import (
     stroke,
     turned,
     unit,
+    walked,
 )
 
 SKINS = (
@@ -50,17 +53,26 @@ class Pen:
 
     @property
     def edge(self) -> Colour | None:
+        """The colour of outlines where there are any."""
         return self.ink if self.width else None
 
     def fill(self, draw: ImageDraw.ImageDraw, points: Points, colour: Colour) -> None:
+        """A closed outline, filled."""
         fill(draw, points, colour, self.edge, self.width)
+
+    def block(self, draw: ImageDraw.ImageDraw, box: Box, colour: Colour) -> None:
+        """A filled box."""
+        left, top, right, bottom = box
+        self.fill(draw, np.array([(left, top), (right, top), (right, bottom), (left, bottom)]), colour)
 
     def disc(
         self, draw: ImageDraw.ImageDraw, at: tuple[float, float], radius: float | tuple[float, float], colour: Colour
     ) -> None:
+        """A filled ellipse. radius: of both axes, or of x and y."""
         disc(draw, at, radius, colour, self.edge, self.width)
 
     def limb(self, draw: ImageDraw.ImageDraw, points: Points, colour: Colour, width: float) -> None:
+        """A thick line through the points, `width` without its outlines."""
         if self.width:
             stroke(draw, points, self.ink, width + 2 * self.width)
         stroke(draw, points, colour, width)
@@ -93,10 +105,10 @@ def _landscape(rng: np.random.Generator, size: Size, pen: Pen, wide: float) -> I
         thing = pick(rng, (_house, _tree, _tree, _tower, _bush))
         thing(rng, draw, (float(x + rng.normal(0, 5 * u)), floor), u * rng.uniform(12, 24), pen, shade)
     ground = hsv(green, rng.uniform(0.2, 0.6), shade * rng.uniform(0.4, 0.8))
-    pen.fill(draw, np.array([(-9, floor), (w + 9, floor), (w + 9, h + 9), (-9, h + 9)]), ground)
+    pen.block(draw, (-9, floor, w + 9, h + 9), ground)
     if chance(rng, 0.5):
         grey = hsv(rng.random(), 0.1, shade * rng.uniform(0.3, 0.7))
-        pen.fill(draw, np.array([(-9, h * 0.86), (w + 9, h * 0.86), (w + 9, h * 0.97), (-9, h * 0.97)]), grey)
+        pen.block(draw, (-9, h * 0.86, w + 9, h * 0.97), grey)
     return canvas
 
 
@@ -130,24 +142,20 @@ def _house(rng: np.random.Generator, draw: ImageDraw.ImageDraw, at: Spot, high: 
     x, y = at
     w = high * rng.uniform(0.8, 1.6)
     wall, roof = hsv(rng.random(), rng.uniform(0.1, 0.6), shade * 0.9), hsv(rng.random(), 0.7, shade * 0.6)
-    pen.fill(draw, np.array([(x, y), (x + w, y), (x + w, y - high), (x, y - high)]), wall)
+    pen.block(draw, (x, y - high, x + w, y), wall)
     pen.fill(draw, np.array([(x - 0.1 * w, y - high), (x + w / 2, y - 1.6 * high), (x + 1.1 * w, y - high)]), roof)
     light = (255, 235, 140) if shade < 1 else (170, 210, 240)
     for k in range(2):
         left, top = x + w * (0.15 + 0.45 * k), y - 0.8 * high
-        square = np.array([(0, 0), (0.25, 0), (0.25, 0.3), (0, 0.3)]) * (w, high) + (left, top)
-        pen.fill(draw, square, light)
-    door = np.array([(0.4, 0), (0.6, 0), (0.6, -0.42), (0.4, -0.42)]) * (w, high) + (x, y)
-    pen.fill(draw, door, mix(roof, BLACK, 0.3))
+        pen.block(draw, (left, top, left + 0.25 * w, top + 0.3 * high), light)
+    pen.block(draw, (x + 0.4 * w, y - 0.42 * high, x + 0.6 * w, y), mix(roof, BLACK, 0.3))
 
 
 def _tree(rng: np.random.Generator, draw: ImageDraw.ImageDraw, at: Spot, high: float, pen: Pen, shade: float) -> None:
     x, y = at
     trunk, leaves = hsv(0.08, 0.6, 0.45 * shade), hsv(rng.uniform(0.2, 0.4), 0.7, shade * rng.uniform(0.4, 0.8))
     half = high * 0.07
-    pen.fill(
-        draw, np.array([(x - half, y), (x + half, y), (x + half, y - high * 0.6), (x - half, y - high * 0.6)]), trunk
-    )
+    pen.block(draw, (x - half, y - high * 0.6, x + half, y), trunk)
     if chance(rng, 0.5):
         pen.disc(draw, (x, y - high), (high * 0.4, high * rng.uniform(0.4, 0.6)), leaves)
     else:
@@ -161,7 +169,7 @@ def _tower(rng: np.random.Generator, draw: ImageDraw.ImageDraw, at: Spot, high: 
     x, y = at
     w, high = high * rng.uniform(0.8, 1.3), high * rng.uniform(1.5, 3)
     wall = hsv(rng.random(), rng.uniform(0, 0.4), shade * rng.uniform(0.4, 0.8))
-    pen.fill(draw, np.array([(x, y), (x + w, y), (x + w, y - high), (x, y - high)]), wall)
+    pen.block(draw, (x, y - high, x + w, y), wall)
     lights = (mix(wall, BLACK, 0.4), (255, 230, 140) if shade < 1 else mix(wall, WHITE, 0.6))
     for row in range(int(rng.integers(3, 9))):
         for column in range(3):
@@ -191,6 +199,7 @@ class Creature:
     side: int
 
     def drawn(self, draw: ImageDraw.ImageDraw, time: float, pen: Pen) -> None:
+        """Draws it as it walks then. time: of its steps, 2 pi for two of them."""
         h, (x, y) = self.height, self.at
         swing, limb = np.sin(time), 0.09 * h * (0.7 + self.stout)
         body, hip = (x, y - 0.48 * h), y - 0.36 * h
@@ -275,8 +284,7 @@ def walks(rng: np.random.Generator, size: Size) -> Iterator[Image.Image]:
 
 
 def _ahead(creature: Creature, speed: float, size: Size) -> Creature:
-    x = (creature.at[0] + creature.side * speed + 0.2 * size[0]) % (1.4 * size[0]) - 0.2 * size[0]
-    return replace(creature, at=(x, creature.at[1]))
+    return replace(creature, at=(walked(creature.at[0], creature.side * speed, size[0]), creature.at[1]))
 
 
 def faces(rng: np.random.Generator, size: Size) -> Iterator[Image.Image]:
@@ -293,8 +301,7 @@ def faces(rng: np.random.Generator, size: Size) -> Iterator[Image.Image]:
     noses, brows, calm = rng.uniform(0.02, 0.14, count), rng.uniform(-0.3, 0.3, count), float(rng.choice((0.3, 0.7)))
     moods = [(0.0, 0.0, 0.02)] * count
     while True:
-        canvas = ground.copy()
-        draw = ImageDraw.Draw(canvas)
+        canvas, draw = copied(ground)
         for k, one in enumerate(people):
             at = (w * (k + 0.5) / count, h * 0.48)
             _bust(draw, pen, one, at, mood=moods[k], nose=noses[k], brow=brows[k])

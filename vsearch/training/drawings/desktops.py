@@ -11,11 +11,14 @@ from PIL import Image, ImageDraw
 from vsearch.training.drawings.paint import (
     BLACK,
     WHITE,
+    Box,
     Colour,
-    Points,
+    Place,
     Scene,
     Size,
+    around,
     chance,
+    copied,
     disc,
     fill,
     glow,
@@ -96,8 +99,8 @@ def _desktop(rng: np.random.Generator, size: Size, theme: Theme) -> Image.Image:
     draw = ImageDraw.Draw(canvas)
     for k in range(int(rng.integers(0, 9))):
         x, y = u * (9 + 17 * (k // 5)), u * (14 + 17 * (k % 5))
-        colour, tile = hsv(rng.random(), 0.7, 0.9), 4.5 * u
-        draw.rounded_rectangle((x - tile, y - tile, x + tile, y + tile), radius=u, fill=colour)
+        colour = hsv(rng.random(), 0.7, 0.9)
+        draw.rounded_rectangle(around((x, y), 4.5 * u), radius=u, fill=colour)
         fill(draw, turned(outline(rng), scale=3 * u, at=(x, y)), ink_on(colour))
         write(draw, (x, y + 7 * u), word(rng)[:9], WHITE, file=theme.letters, height=3.4 * u, anchor="mm")
     top = 0 if chance(rng, 0.4) else h - 7 * u
@@ -138,14 +141,11 @@ def _buttons(draw: ImageDraw.ImageDraw, theme: Theme, width: int) -> None:
             continue
         x = width - u * (4 + 6 * k)
         if theme.buttons == "squares":
-            draw.rectangle((x - 2 * u, u, x + 2 * u, 5 * u), fill=theme.page, outline=theme.ink)
+            draw.rectangle(around((x, 3 * u), 2 * u), fill=theme.page, outline=theme.ink)
             ink = theme.ink
         marks = ([(-1, -1, 1, 1), (-1, 1, 1, -1)], [(-1, -1, 1, -1), (1, -1, 1, 1), (1, 1, -1, 1), (-1, 1, -1, -1)])
         for a, b, c, d in (*marks, [(-1, 1, 1, 1)])[k]:
             draw.line((x + a * u, (3 + b) * u, x + c * u, (3 + d) * u), fill=ink, width=max(1, round(u / 3)))
-
-
-Box = tuple[float, float, float, float]
 
 
 def _text(rng: np.random.Generator, draw: ImageDraw.ImageDraw, theme: Theme, box: Box) -> None:
@@ -274,7 +274,7 @@ def _menu(
     rng: np.random.Generator,
     draw: ImageDraw.ImageDraw,
     theme: Theme,
-    at: Points,
+    at: Place,
     size: Size,
 ) -> None:
     u, count = theme.unit, int(rng.integers(3, 9))
@@ -290,11 +290,10 @@ def _menu(
         write(draw, (x + 2 * u, y + u * (6 * k + 3)), word(rng).title(), ink, file=theme.letters, height=4 * u)
 
 
-def _pointed(canvas: Image.Image, at: Points, theme: Theme) -> Image.Image:
+def _pointed(canvas: Image.Image, at: Place, theme: Theme) -> Image.Image:
     """A copy with the cursor."""
-    pointed = canvas.copy()
-    arrow = turned(CURSOR, scale=theme.unit * 0.3, at=at)
-    fill(ImageDraw.Draw(pointed), arrow, WHITE, BLACK, theme.unit * 0.3)
+    pointed, draw = copied(canvas)
+    fill(draw, turned(CURSOR, scale=theme.unit * 0.3, at=at), WHITE, BLACK, theme.unit * 0.3)
     return pointed
 
 

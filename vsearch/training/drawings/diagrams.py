@@ -11,14 +11,18 @@ from vsearch.training.drawings.paint import (
     BLACK,
     WHITE,
     Colour,
+    Place,
     Points,
     Scene,
+    Series,
     Size,
     backdrop,
     chance,
     circle,
+    copied,
     disc,
     fill,
+    grid,
     hsv,
     ink_on,
     mix,
@@ -33,7 +37,7 @@ from vsearch.training.drawings.paint import (
 from vsearch.training.drawings.words import face, label, phrase, word, write
 
 
-def arrow(draw: ImageDraw.ImageDraw, start: Points, end: Points, colour: Colour, width: float) -> None:
+def arrow(draw: ImageDraw.ImageDraw, start: Place, end: Place, colour: Colour, width: float) -> None:
     """A line with a head at its end."""
     along = (end - start) / (np.hypot(*(end - start)) + 1e-6)
     across = np.array([-along[1], along[0]])
@@ -56,8 +60,7 @@ def graphs_growing(rng: np.random.Generator, size: Size) -> Iterator[Image.Image
     inks, names = [pick(rng, colours.accents) for _ in at], [label(rng)[:5] for _ in at]
     shown = int(rng.integers(1, count + 1))
     while True:
-        canvas, lit = ground.copy(), int(rng.integers(shown))
-        draw = ImageDraw.Draw(canvas)
+        (canvas, draw), lit = copied(ground), int(rng.integers(shown))
         for k in range(1, shown):
             a, b = at[parents[k]], at[k]
             ink = colours.accents[0] if lit in (k, parents[k]) else mix(colours.ground, colours.ink, 0.6)
@@ -110,8 +113,7 @@ def flow_charts(rng: np.random.Generator, size: Size) -> Iterator[Image.Image]:
     kinds = rng.integers(0, 4, len(cells))
     ground, shown = backdrop(rng, size, colours), int(rng.integers(1, len(cells) + 1))
     while True:
-        canvas, lit = ground.copy(), int(rng.integers(shown))
-        draw = ImageDraw.Draw(canvas)
+        (canvas, draw), lit = copied(ground), int(rng.integers(shown))
         for k, cell in enumerate(cells[:shown]):
             middle = (np.array(cell) + 0.5) * (w / columns, h / rows)
             if k:
@@ -170,8 +172,7 @@ def functions_plotted(rng: np.random.Generator, size: Size) -> Iterator[Image.Im
     running, pace, time = chance(rng, 0.35), rng.uniform(0.03, 0.2), 0.2
     x = np.linspace(-1, 1, 160)
     while True:
-        canvas = ground.copy()
-        draw = ImageDraw.Draw(canvas)
+        canvas, draw = copied(ground)
         end = 160 if running else max(2, int(160 * min(1.0, time)))
         for k, (form, a, b, c) in enumerate(curves):
             values = _values(form, x * b + (time if running else 0), a) + c
@@ -184,15 +185,12 @@ def functions_plotted(rng: np.random.Generator, size: Size) -> Iterator[Image.Im
 
 
 def _grid(
-    rng: np.random.Generator, draw: ImageDraw.ImageDraw, size: Size, origin: Points, ground: Colour, ink: Colour
+    rng: np.random.Generator, draw: ImageDraw.ImageDraw, size: Size, origin: Place, ground: Colour, ink: Colour
 ) -> None:
     (w, h), u = size, unit(size)
     step, faint = u * float(rng.choice((8, 12, 16))), mix(ground, ink, rng.uniform(0.08, 0.35))
     if chance(rng, 0.8):
-        for x in np.arange(origin[0] % step, w, step):
-            stroke(draw, [(x, 0), (x, h)], faint, 0.25 * u)
-        for y in np.arange(origin[1] % step, h, step):
-            stroke(draw, [(0, y), (w, y)], faint, 0.25 * u)
+        grid(draw, size, faint, through=(origin[0], origin[1]), step=step, width=0.25 * u)
     arrow(draw, np.array([0, origin[1]]), np.array([w, origin[1]]), ink, 0.6 * u)
     arrow(draw, np.array([origin[0], h]), np.array([origin[0], 0]), ink, 0.6 * u)
     for k in range(1, 6):
@@ -204,8 +202,8 @@ def _curve(rng: np.random.Generator) -> tuple[int, float, float, float]:
     return int(rng.integers(5)), rng.uniform(0.5, 2), rng.uniform(0.6, 2.5), rng.uniform(-0.3, 0.3)
 
 
-def _values(form: int, x: Points, a: float) -> Points:
-    values: Points
+def _values(form: int, x: Series, a: float) -> Series:
+    values: Series
     match form:
         case 0:
             values = np.sin(x * 5 * a)

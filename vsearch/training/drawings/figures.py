@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from vsearch.training.drawings.paint import (
@@ -17,6 +18,7 @@ from vsearch.training.drawings.paint import (
     backdrop,
     chance,
     circle,
+    copied,
     disc,
     fill,
     palette,
@@ -25,8 +27,11 @@ from vsearch.training.drawings.paint import (
     stroke,
     turned,
     unit,
+    walked,
 )
 from vsearch.training.drawings.words import face, phrase, write
+
+Corners = NDArray[np.float64]  # (n, 3): x, y, z
 
 
 @dataclass(frozen=True)
@@ -91,6 +96,7 @@ class Figure:
         return np.stack(tips)
 
     def drawn(self, draw: ImageDraw.ImageDraw, time: float) -> None:
+        """Draws it as it stands then. time: of its movement, 2 pi a swing to and fro."""
         tips = self.joints(time)
         limbs = [tips[[bone.parent + 1, k + 1]] for k, bone in enumerate(self.bones)]
         for limb in limbs:
@@ -148,8 +154,7 @@ def strokes_moving(rng: np.random.Generator, size: Size) -> Iterator[Image.Image
 
 
 def _moved(figure: Figure, speed: float, size: Size) -> Figure:
-    x = (figure.root[0] + figure.side * speed + size[0] * 0.2) % (size[0] * 1.4) - size[0] * 0.2
-    return replace(figure, root=(x, figure.root[1]))
+    return replace(figure, root=(walked(figure.root[0], figure.side * speed, size[0]), figure.root[1]))
 
 
 def _prop(rng: np.random.Generator, draw: ImageDraw.ImageDraw, size: Size, colours: Palette) -> None:
@@ -168,8 +173,8 @@ def _prop(rng: np.random.Generator, draw: ImageDraw.ImageDraw, size: Size, colou
             disc(draw, (x, floor - w / 3), w / 3, None, pick(rng, colours.accents), width)
 
 
-def _solid(rng: np.random.Generator) -> tuple[Points, list[tuple[int, int]]]:
-    """Corners (n, 3) about within the unit ball, and the edges between them."""
+def _solid(rng: np.random.Generator) -> tuple[Corners, list[tuple[int, int]]]:
+    """Corners about within the unit ball, and the edges between them."""
     sides = int(rng.integers(3, 9))
     ring = circle(sides)
     low, high = (np.concatenate([ring, np.full((sides, 1), z)], 1) for z in (-0.8, 0.8))
@@ -208,7 +213,7 @@ def _waves(u: float, v: float) -> tuple[float, float, float]:
     return 2.4 * u - 1.2, 2.4 * v - 1.2, 0.3 * float(np.sin(6 * u) * np.cos(5 * v))
 
 
-def _net(surface: Surface, columns: int, rows: int) -> tuple[Points, list[tuple[int, int]]]:
+def _net(surface: Surface, columns: int, rows: int) -> tuple[Corners, list[tuple[int, int]]]:
     """A surface as a net of `columns` by `rows` meshes."""
     numbers = np.arange((columns + 1) * (rows + 1)).reshape(columns + 1, rows + 1)
     corners = [surface(i / columns, j / rows) for i in range(columns + 1) for j in range(rows + 1)]
@@ -228,10 +233,9 @@ def wires_turning(rng: np.random.Generator, size: Size) -> Iterator[Image.Image]
     radius = min(size[1] * 0.35, size[0] * 0.4 / count) * rng.uniform(0.7, 1.1)
     width, dots = unit(size) * rng.uniform(0.3, 1.6), chance(rng, 0.3)
     while True:
-        canvas = ground.copy()
-        draw = ImageDraw.Draw(canvas)
+        canvas, draw = copied(ground)
         for k, (corners, edges) in enumerate(solids):
-            seen = _seen(corners, angles[k]) * radius + (size[0] * (k + 0.5) / count, size[1] / 2)
+            seen = _seen(corners, *angles[k]) * radius + (size[0] * (k + 0.5) / count, size[1] / 2)
             for a, b in edges:
                 stroke(draw, seen[[a, b]], inks[k], width)
             for x, y in seen if dots else ():
@@ -240,8 +244,8 @@ def wires_turning(rng: np.random.Generator, size: Size) -> Iterator[Image.Image]
         angles = angles + speeds
 
 
-def _seen(corners: Points, angles: Points) -> Points:
-    (ca, sa), (cb, sb) = ((np.cos(angle), np.sin(angle)) for angle in angles)
+def _seen(corners: Corners, turned_by: float, tilted_by: float) -> Points:
+    (ca, sa), (cb, sb) = ((np.cos(angle), np.sin(angle)) for angle in (turned_by, tilted_by))
     turn = np.array([[ca, -sa, 0], [sa, ca, 0], [0, 0, 1]]) @ np.array([[1, 0, 0], [0, cb, -sb], [0, sb, cb]])
     away = corners @ turn
     seen: Points = away[:, :2] * (3.2 / (3.2 + away[:, 2:]))
@@ -256,8 +260,7 @@ def doodles_growing(rng: np.random.Generator, size: Size) -> Iterator[Image.Imag
     columns, rows = pick(rng, ((2, 1), (3, 2), (4, 3), (6, 4)))
     many, cell, begun = int(rng.choice((1, 2, 4, 8))), np.array(size) / (columns, rows), int(rng.choice((0, 3, 12)))
     while True:
-        canvas = board.copy()
-        draw = ImageDraw.Draw(canvas)
+        canvas, draw = copied(board)
         for place in rng.permutation(columns * rows):
             at = (np.array([place % columns, place // columns]) + rng.uniform(0.4, 0.6, 2)) * cell
             ink = pick(rng, (colours.ink, colours.ink, *colours.accents))

@@ -14,6 +14,7 @@ from vsearch.training.drawings.paint import (
     Size,
     backdrop,
     chance,
+    copied,
     disc,
     fill,
     hsv,
@@ -51,8 +52,7 @@ def boards_played(rng: np.random.Generator, size: Size) -> Iterator[Image.Image]
     pieces = {square: (int(rng.integers(4)), int(rng.integers(2))) for square in squares}
     file, moves = face(rng, "sans", "mono"), [word(rng)[:5]]
     while True:
-        canvas = ground.copy()
-        draw = ImageDraw.Draw(canvas)
+        canvas, draw = copied(ground)
         for (row, column), (kind, owner) in pieces.items():
             at = (left + (column + 0.5) * cell, top + (row + 0.5) * cell)
             fill(draw, turned(shapes[kind], scale=cell * 0.36, at=at), sides[owner], BLACK, 0.4 * u)
@@ -104,8 +104,7 @@ def particles(rng: np.random.Generator, size: Size) -> Iterator[Image.Image]:
     inks = [pick(rng, (colours.ink, *colours.accents)) for _ in range(count)]
     sizes, lines = radius * rng.uniform(0.5, 2, count), chance(rng, 0.3)
     while True:
-        canvas = ground.copy()
-        draw = ImageDraw.Draw(canvas)
+        canvas, draw = copied(ground)
         for k in range(count):
             if lines:
                 stroke(draw, np.stack([at[k], at[k] - step[k]]), inks[k], sizes[k])
@@ -122,8 +121,7 @@ def bars_sorted(rng: np.random.Generator, size: Size) -> Iterator[Image.Image]:
     heights, step, said = rng.permutation(count) + 1, w * 0.94 / count, f"{word(rng).title()} {figure(rng)}"
     while True:
         out = np.flatnonzero(np.diff(heights) < 0)
-        canvas = ground.copy()
-        draw = ImageDraw.Draw(canvas)
+        canvas, draw = copied(ground)
         write(draw, (3 * u, 5 * u), said, colours.ink, file="DejaVuSans.ttf", height=6 * u)
         for k, high in enumerate(heights):
             ink = hsv(high / count, 0.8, 0.9) if rainbow else colours.accents[0 if k not in out[:1] else 1]
@@ -179,8 +177,7 @@ def balls_bouncing(rng: np.random.Generator, size: Size) -> Iterator[Image.Image
     at, step = rng.uniform(0.3, 0.8, (count, 2)) * size, rng.normal(0, 15, (count, 2)) * u
     points = 0
     while True:
-        canvas = ground.copy()
-        draw = ImageDraw.Draw(canvas)
+        canvas, draw = copied(ground)
         for row, column in sorted(bricks):
             x, y = w * column / columns, h * (0.12 + 0.06 * row)
             colour = colours.accents[row % len(colours.accents)]

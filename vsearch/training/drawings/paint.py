@@ -14,7 +14,10 @@ from PIL import Image, ImageDraw
 Colour = tuple[int, int, int]
 Size = tuple[int, int]  # width, height in pixels of the canvas, twice those of the frame
 Scene = Callable[[np.random.Generator, Size], Iterator[Image.Image]]  # one canvas may come again and again, drawn on
+Place = NDArray[np.float64]  # (2,): x, y
 Points = NDArray[np.float64]  # (n, 2): x, y
+Series = NDArray[np.float64]  # (n,)
+Box = tuple[float, float, float, float]  # left, top, right, bottom
 T = TypeVar("T")
 
 WHITE: Colour = (255, 255, 255)
@@ -31,10 +34,12 @@ class Palette:
 
 
 def pick(rng: np.random.Generator, items: Sequence[T]) -> T:
+    """One of the items, each as likely as the others: what is there twice comes twice as often."""
     return items[int(rng.integers(len(items)))]
 
 
 def chance(rng: np.random.Generator, share: float) -> bool:
+    """True so often. share: 0..1."""
     return bool(rng.random() < share)
 
 
@@ -51,10 +56,12 @@ def mix(first: Colour, second: Colour, share: float) -> Colour:
 
 
 def brightness(colour: Colour) -> float:
+    """0 (black) .. 1 (white), as eyes see it."""
     return (0.3 * colour[0] + 0.59 * colour[1] + 0.11 * colour[2]) / 255
 
 
 def ink_on(ground: Colour) -> Colour:
+    """Black or white, whichever is read better on it."""
     return BLACK if brightness(ground) > 0.5 else WHITE
 
 
@@ -102,7 +109,14 @@ def unit(size: Size) -> float:
 
 
 def plain(size: Size, colour: Colour) -> Image.Image:
+    """A canvas of one colour."""
     return Image.new("RGB", size, colour)
+
+
+def copied(ground: Image.Image) -> tuple[Image.Image, ImageDraw.ImageDraw]:
+    """A copy of the picture, and what draws on it."""
+    canvas = ground.copy()
+    return canvas, ImageDraw.Draw(canvas)
 
 
 def gradient(size: Size, first: Colour, second: Colour, *, across: bool = False) -> Image.Image:
@@ -150,6 +164,12 @@ def fill(
         stroke(draw, np.concatenate([closed, closed[:2]]), edge, width)
 
 
+def around(at: Sequence[float], rx: float, ry: float | None = None) -> Box:
+    """The box that reaches so far from its middle to the left and right, and above and below (None: as far)."""
+    ry = rx if ry is None else ry
+    return at[0] - rx, at[1] - ry, at[0] + rx, at[1] + ry
+
+
 def disc(
     draw: ImageDraw.ImageDraw,
     at: Sequence[float],
@@ -160,9 +180,24 @@ def disc(
 ) -> None:
     """A filled or edged ellipse. radius: of both axes, or of x and y."""
     rx, ry = radius if isinstance(radius, tuple) else (radius, radius)
-    box = (at[0] - rx, at[1] - ry, at[0] + rx, at[1] + ry)
     if rx > 0 and ry > 0:
-        draw.ellipse(box, fill=colour, outline=edge, width=max(1, round(width)) if edge else 0)
+        draw.ellipse(around(at, rx, ry), fill=colour, outline=edge, width=max(1, round(width)) if edge else 0)
+
+
+def grid(
+    draw: ImageDraw.ImageDraw, size: Size, colour: Colour, *, through: Sequence[float], step: float, width: float
+) -> None:
+    """Lines down and across the whole picture, `step` apart, one of each through the given place."""
+    (w, h), (x, y) = size, through
+    for left in np.arange(x % step, w, step):
+        stroke(draw, [(left, 0), (left, h)], colour, width)
+    for top in np.arange(y % step, h, step):
+        stroke(draw, [(0, top), (w, top)], colour, width)
+
+
+def walked(x: float, step: float, width: float) -> float:
+    """The place after a step; what leaves a picture of that width on one side comes in again from the other."""
+    return (x + step + 0.2 * width) % (1.4 * width) - 0.2 * width
 
 
 def turned(points: ArrayLike, *, scale: ArrayLike = 1.0, turn: float = 0.0, at: ArrayLike = (0.0, 0.0)) -> Points:

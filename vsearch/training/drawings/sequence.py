@@ -41,6 +41,8 @@ def drawn_frames(rng: np.random.Generator, count: int, size: tuple[int, int] = (
     """A sequence (count, 3, H, W) uint8 RGB of one drawn scene, its frames about a second apart.
 
     Each family of scenes comes equally often; some sequences are cut to another scene of any family, and back.
+    The same state of `rng` gives the same bytes with the same versions of numpy, Pillow and matplotlib. Raises
+    UnavailableError without matplotlib's fonts.
     """
     canvases = pick(rng, pick(rng, FAMILIES))(rng, _canvas(size))
     if count > 3 and chance(rng, 0.12):
@@ -51,7 +53,7 @@ def drawn_frames(rng: np.random.Generator, count: int, size: tuple[int, int] = (
 def scene_frames(
     scene: Scene, rng: np.random.Generator, count: int, size: tuple[int, int] = (216, 384)
 ) -> NDArray[np.uint8]:
-    """(count, 3, H, W) uint8 RGB of one scene alone, as it was drawn."""
+    """(count, 3, H, W) uint8 RGB of one scene alone, as it was drawn. Raises UnavailableError."""
     return _pixels([canvas.reduce(2) for canvas in islice(scene(rng, _canvas(size)), count)])
 
 

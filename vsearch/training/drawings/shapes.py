@@ -9,12 +9,14 @@ from PIL import Image, ImageDraw
 
 from vsearch.training.drawings.paint import (
     Colour,
+    Place,
     Points,
     Scene,
     Size,
     backdrop,
     chance,
     circle,
+    copied,
     disc,
     fill,
     mix,
@@ -78,8 +80,7 @@ def shapes_moving(rng: np.random.Generator, size: Size) -> Iterator[Image.Image]
     hollow = bool(width) and chance(rng, 0.5)
     time = 0.0
     while True:
-        canvas = ground.copy()
-        draw = ImageDraw.Draw(canvas)
+        canvas, draw = copied(ground)
         for k in range(count):
             ink = mix(inks[k], colours.ground, fade[k] * (1 + np.sin(time + k)) / 1.1)
             scale = radius[k] * (1 + beat * np.sin(time + k))
@@ -100,8 +101,7 @@ def signs_forming(rng: np.random.Generator, size: Size) -> Iterator[Image.Image]
         radius, below = u * rng.uniform(15, 34), chance(rng, 0.7)
         spin, grow, time = float(rng.choice((0, 0, 0.1))), float(rng.choice((1, 1, 0.97, 1.03))), 0
         for step in range(int(rng.integers(6, 20))):
-            canvas = ground.copy()
-            draw = ImageDraw.Draw(canvas)
+            canvas, draw = copied(ground)
             centre = (size[0] / 2, size[1] * (0.4 if below else 0.5))
             for corners, ink in parts[: step + 1]:
                 fill(draw, turned(corners, scale=radius, turn=time * spin, at=centre), ink)
@@ -125,7 +125,7 @@ def _sign_parts(rng: np.random.Generator, accents: tuple[Colour, ...], ink: Colo
     return parts
 
 
-def _around(many: int) -> list[tuple[float, Points]]:
+def _around(many: int) -> list[tuple[float, Place]]:
     return [(2 * np.pi * k / many, spot) for k, spot in enumerate(circle(many))]
 
 
@@ -187,8 +187,7 @@ def discs_orbiting(rng: np.random.Generator, size: Size) -> Iterator[Image.Image
     inks, sizes = [pick(rng, colours.accents) for _ in reach], rng.uniform(1.5, 5, count) * u
     angles, speed = rng.uniform(0, 6, count), rng.uniform(0.05, 0.5) / np.sqrt(reach / reach[0])
     while True:
-        canvas = ground.copy()
-        draw = ImageDraw.Draw(canvas)
+        canvas, draw = copied(ground)
         for r, angle, ink, radius in zip(reach, angles, inks, sizes, strict=True):
             disc(draw, (middle[0] + r * np.cos(angle), middle[1] + r * flat * np.sin(angle)), radius, ink)
         yield canvas

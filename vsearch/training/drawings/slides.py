@@ -11,14 +11,17 @@ from PIL import Image, ImageDraw
 
 from vsearch.training.drawings.paint import (
     WHITE,
+    Box,
     Colour,
     Palette,
-    Points,
     Scene,
+    Series,
     Size,
+    around,
     backdrop,
     brightness,
     chance,
+    copied,
     disc,
     fill,
     ink_on,
@@ -31,8 +34,6 @@ from vsearch.training.drawings.paint import (
 )
 from vsearch.training.drawings.shapes import outline
 from vsearch.training.drawings.words import face, figure, label, name, phrase, word, wrapped, write
-
-Box = tuple[float, float, float, float]  # left, top, right, bottom
 
 
 @dataclass(frozen=True)
@@ -85,8 +86,7 @@ def talks(rng: np.random.Generator, size: Size) -> Iterator[Image.Image]:
     deck = _deck(rng, size)
     bodies: tuple[Body, ...] = (_points, _points, _points, _bars, _curves, _pie, _table, _opening, _columns)
     for page in cycle(range(1, 99)):
-        canvas = deck.master.copy()
-        draw = ImageDraw.Draw(canvas)
+        canvas, draw = copied(deck.master)
         body = pick(rng, bodies)
         if body is not _opening:
             height, widest = deck.unit * rng.uniform(7, 11), size[0] * 0.86
@@ -123,7 +123,7 @@ def _points(rng: np.random.Generator, draw: ImageDraw.ImageDraw, deck: Deck) -> 
         if bullets == "number":
             deck.write(draw, 0.06, y, f"{number}.", height, anchor="lm")
         elif bullets == "square":
-            draw.rectangle((at[0] - deck.unit, at[1] - deck.unit, at[0] + deck.unit, at[1] + deck.unit), fill=mark)
+            draw.rectangle(around(at, deck.unit), fill=mark)
         elif bullets == "disc":
             disc(draw, at, deck.unit * height / 6, mark)
         for line in wrapped(phrase(rng, 2, 12), int(230 / height)):
@@ -206,8 +206,7 @@ def _pie(rng: np.random.Generator, draw: ImageDraw.ImageDraw, deck: Deck) -> Ite
     count, (w, h), u = int(rng.integers(2, 7)), deck.size, deck.unit
     ends = -90 + 360 * np.concatenate([[0], np.cumsum(rng.dirichlet(np.full(count, 3.0)))])
     middle, radius = (w * 0.3, h * 0.56), min(w * 0.24, h * 0.32)
-    box = (middle[0] - radius, middle[1] - radius, middle[0] + radius, middle[1] + radius)
-    hollow = chance(rng, 0.3)
+    box, hollow = around(middle, radius), chance(rng, 0.3)
     for k in range(count):
         accents = deck.colours.accents
         colour = mix(accents[k % len(accents)], deck.colours.ink, 0.3 * (k // len(accents)))
@@ -250,8 +249,7 @@ def boards_of_numbers(rng: np.random.Generator, size: Size) -> Iterator[Image.Im
     series = rng.uniform(0.2, 0.8, (columns * rows, 16))
     ground = backdrop(rng, size, colours)
     while True:
-        canvas = ground.copy()
-        draw = ImageDraw.Draw(canvas)
+        canvas, draw = copied(ground)
         for k, (row, column) in enumerate(np.ndindex(rows, columns)):
             left, top = w * (column + 0.06) / columns, h * (row + 0.06) / rows
             box = (left, top, left + w * 0.88 / columns, top + h * 0.88 / rows)
@@ -267,7 +265,7 @@ def boards_of_numbers(rng: np.random.Generator, size: Size) -> Iterator[Image.Im
 def _card(
     draw: ImageDraw.ImageDraw,
     kind: int,
-    series: Points,
+    series: Series,
     box: Box,
     ink: Colour,
     letters: str,
@@ -286,9 +284,9 @@ def _card(
                 draw.rectangle((a, b, a + (right - left) / len(series) * 0.7, bottom), fill=ink)
         case _:
             r = min(right - left, high) / 2
-            around = (middle[0] - r, middle[1] - r, middle[0] + r, middle[1] + r)
-            draw.arc(around, 135, 405, fill=mix(ink, (128, 128, 128), 0.7), width=round(r / 4))
-            draw.arc(around, 135, 135 + 270 * float(series[-1]), fill=ink, width=round(r / 4))
+            ring = around(middle, r)
+            draw.arc(ring, 135, 405, fill=mix(ink, (128, 128, 128), 0.7), width=round(r / 4))
+            draw.arc(ring, 135, 135 + 270 * float(series[-1]), fill=ink, width=round(r / 4))
 
 
 KINDS: tuple[Scene, ...] = (talks, talks, talks, boards_of_numbers)

@@ -15,16 +15,17 @@ from vsearch.training.drawings.paint import (
     Scene,
     Size,
     chance,
+    copied,
     hsv,
     mix,
     pick,
     plain,
     unit,
 )
-from vsearch.training.drawings.words import face, figure, font, listed, word
+from vsearch.training.drawings.words import face, figure, font, listed, several, word
 
 KEYWORDS = listed("def if for while return class import else with in int void let var fn new try switch case")
-Line = list[tuple[str, int]]  # pieces of text and the numbers of their colours
+TextLine = list[tuple[str, int]]  # pieces of text and the numbers of their colours
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,8 @@ class Screen:
     ground: Colour
     inks: tuple[Colour, ...]
 
-    def line(self, draw: ImageDraw.ImageDraw, x: float, y: float, line: Line) -> None:
+    def line(self, draw: ImageDraw.ImageDraw, x: float, y: float, line: TextLine) -> None:
+        """Draws a line of coloured pieces from x on, y its upper edge."""
         for said, ink in line:
             draw.text((x, y), said, fill=self.inks[ink % len(self.inks)], font=font(self.file, self.height))
             x += len(said) * self.cell[0]
@@ -58,7 +60,7 @@ def _screen(rng: np.random.Generator, size: Size) -> Screen:
     return Screen(file, height, (font(file, height).getlength("m"), height * 1.25), ground, inks)
 
 
-def _code(rng: np.random.Generator) -> Iterator[Line]:
+def _code(rng: np.random.Generator) -> Iterator[TextLine]:
     """Lines of a program in no language, indented as one is."""
     depth = 0
     while True:
@@ -66,9 +68,9 @@ def _code(rng: np.random.Generator) -> Iterator[Line]:
         if chance(rng, 0.12):
             yield []
             continue
-        line: Line = [("    " * depth, 0)]
+        line: TextLine = [("    " * depth, 0)]
         if chance(rng, 0.12):
-            yield [*line, ("# " + " ".join(word(rng) for _ in range(int(rng.integers(2, 7)))), 4)]
+            yield [*line, ("# " + several(rng, 2, 6), 4)]
             continue
         if chance(rng, 0.5):
             line.append((pick(rng, KEYWORDS) + " ", 1))
@@ -80,7 +82,7 @@ def _code(rng: np.random.Generator) -> Iterator[Line]:
         yield [*line, (pick(rng, (":", ";", "", ")", " {")), 0)]
 
 
-def _session(rng: np.random.Generator) -> Iterator[Line]:
+def _session(rng: np.random.Generator) -> Iterator[TextLine]:
     """Commands and what they answer."""
     prompt = pick(rng, ("$ ", "> ", f"{word(rng)}@{word(rng)}:~$ ", ">>> ", "# "))
     while True:
@@ -90,16 +92,16 @@ def _session(rng: np.random.Generator) -> Iterator[Line]:
             match style:
                 case 0:
                     mark = pick(rng, (("[ok] ", 2), ("[ok] ", 2), ("[warn] ", 3), ("[fail] ", 4)))
-                    yield [mark, (" ".join(word(rng) for _ in range(int(rng.integers(2, 7)))), 0)]
+                    yield [mark, (several(rng, 2, 6), 0)]
                 case 1:
                     yield [(f"{word(rng)[:9]:<10}{figure(rng):>9}  {word(rng):<10}", 0), (figure(rng), 5)]
                 case 2:
                     yield [(f"{int(rng.integers(24)):02}:{number * 7 % 60:02} ", 4), (word(rng) + "/" + word(rng), 5)]
                 case _:
-                    yield [(" ".join(word(rng) for _ in range(int(rng.integers(3, 12)))), 0)]
+                    yield [(several(rng, 3, 11), 0)]
 
 
-def _dump(rng: np.random.Generator) -> Iterator[Line]:
+def _dump(rng: np.random.Generator) -> Iterator[TextLine]:
     """Bytes in rows."""
     address = int(rng.integers(4096)) * 16
     while True:
@@ -132,7 +134,7 @@ def text_scrolling(rng: np.random.Generator, size: Size) -> Iterator[Image.Image
             yield canvas
 
 
-def _added(screen: Screen, canvas: Image.Image, line: Line, *, row: int, rows: int, left: float) -> int:
+def _added(screen: Screen, canvas: Image.Image, line: TextLine, *, row: int, rows: int, left: float) -> int:
     """Writes a line at the row, or at the last one of a page moved up; gives the next row."""
     if row >= rows:
         step = round(screen.cell[1])
@@ -159,8 +161,7 @@ def editors(rng: np.random.Generator, size: Size) -> Iterator[Image.Image]:
     row = first + int(rng.integers(rows))
     gutter = left + 4.5 * screen.cell[0]
     while True:
-        canvas = frame.copy()
-        draw = ImageDraw.Draw(canvas)
+        canvas, draw = copied(frame)
         for k in range(rows):
             y = top + k * screen.cell[1]
             if first + k == row:

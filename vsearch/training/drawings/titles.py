@@ -14,9 +14,11 @@ from vsearch.training.drawings.paint import (
     Palette,
     Scene,
     Size,
+    around,
     backdrop,
     chance,
     circle,
+    copied,
     disc,
     fill,
     glow,
@@ -32,7 +34,7 @@ from vsearch.training.drawings.paint import (
     unit,
 )
 from vsearch.training.drawings.shapes import outline
-from vsearch.training.drawings.words import face, figure, font, label, name, phrase, word, write
+from vsearch.training.drawings.words import face, figure, fitting, label, name, phrase, word, write
 
 SEVEN = ("abcdef", "bc", "abged", "abgcd", "fgbc", "afgcd", "afgedc", "abc", "abcdefg", "abcdfg")
 
@@ -47,8 +49,7 @@ def cards(rng: np.random.Generator, size: Size) -> Iterator[Image.Image]:
         lines = [line.upper() if k == 0 and chance(rng, 0.4) else line for k, line in enumerate(lines)]
         heights = [u * rng.uniform(10, 24)] + [u * rng.uniform(5, 9)] * (len(lines) - 1)
         for share in (0.4, 1.0, 1.0, 1.0, 0.4) if fading else np.ones(len(lines) + 2):
-            canvas = ground.copy()
-            draw = ImageDraw.Draw(canvas)
+            canvas, draw = copied(ground)
             _ornament(draw, size, ornate, mix(colours.ground, colours.accents[0], share))
             y, ink = h / 2 - sum(heights) * 0.6, mix(colours.ground, colours.ink, share)
             for k, (line, height) in enumerate(zip(lines, heights, strict=True)):
@@ -107,8 +108,7 @@ def captions(rng: np.random.Generator, size: Size) -> Iterator[Image.Image]:
     while True:
         said = [phrase(rng, 2, 7) for _ in range(int(rng.integers(0, 3)))]
         for _ in range(int(rng.integers(1, 5))):
-            canvas = ground.copy()
-            draw = ImageDraw.Draw(canvas)
+            canvas, draw = copied(ground)
             if style == 3:
                 draw.rectangle((0, h * 0.88, w, h), fill=colours.accents[0])
                 write(draw, (w - shift, h * 0.94), ticker, ink_on(colours.accents[0]), file=file, height=6 * u)
@@ -134,9 +134,7 @@ def _caption(
     widest: float,
 ) -> None:
     """Letters with a dark edge, or on a dark box."""
-    letters = font(file, round(height))
-    if (length := letters.getlength(said)) > widest:
-        letters = font(file, int(height * widest / length))
+    letters = fitting(said, file, height, widest)
     anchor = "mm" if at[0] > widest * 0.3 else "lm"
     if boxed:
         left, top, right, bottom = draw.textbbox(at, said, font=letters, anchor=anchor)
@@ -167,12 +165,10 @@ def countdowns(rng: np.random.Generator, size: Size) -> Iterator[Image.Image]:
         pick(rng, (1, -1)),
     )
     while True:
-        canvas = ground.copy()
-        draw = ImageDraw.Draw(canvas)
+        canvas, draw = copied(ground)
         angle = int(rng.integers(0, 360))
         if sweep:
-            box = (middle[0] - radius, middle[1] - radius, middle[0] + radius, middle[1] + radius)
-            draw.pieslice(box, -90, angle - 90, fill=mix(colours.ground, colours.accents[0], 0.6))
+            draw.pieslice(around(middle, radius), -90, angle - 90, fill=mix(colours.ground, colours.accents[0], 0.6))
         for k in range(rings):
             disc(draw, middle, radius * (1 - 0.12 * k), None, colours.ink, 0.8 * u)
         write(draw, middle, f"{number}", colours.ink, file=file, height=radius * 1.2, anchor="mm")
@@ -187,8 +183,7 @@ def clocks(rng: np.random.Generator, size: Size) -> Iterator[Image.Image]:
     style, file, said = int(rng.integers(3)), face(rng), phrase(rng, 1, 3)
     titled = chance(rng, 0.4)
     while True:
-        canvas = ground.copy()
-        draw = ImageDraw.Draw(canvas)
+        canvas, draw = copied(ground)
         digits = f"{time // 3600 % 24:02}:{time // 60 % 60:02}:{time % 60:02}"
         if style == 0:
             _dial(draw, (w / 2, h * 0.46), u * 36, time, colours)
@@ -250,8 +245,7 @@ def scoreboards(rng: np.random.Generator, size: Size) -> Iterator[Image.Image]:
     ground, title = backdrop(rng, size, colours), phrase(rng, 1, 3).upper()
     tiles, step = [pick(rng, colours.accents) for _ in range(rows)], 0.74 * h / rows
     while True:
-        canvas = ground.copy()
-        draw = ImageDraw.Draw(canvas)
+        canvas, draw = copied(ground)
         write(draw, (w / 2, h * 0.1), title, colours.ink, file=file, height=9 * u, anchor="mm", widest=w * 0.9)
         for k, row in enumerate(np.argsort(-points)):
             y, ink = h * 0.2 + k * step, ink_on(tiles[row])
@@ -278,8 +272,7 @@ def slates(rng: np.random.Generator, size: Size) -> Iterator[Image.Image]:
     names, values = [word(rng).upper()[:9] for _ in range(rows)], [label(rng) for _ in range(rows)]
     ground, stripes = backdrop(rng, size, colours), chance(rng, 0.5)
     while True:
-        canvas = ground.copy()
-        draw = ImageDraw.Draw(canvas)
+        canvas, draw = copied(ground)
         for k in range(16 if stripes else 0):
             x, step = w * k / 8, w / 16
             fill(draw, np.array([(x, 0), (x + step, 0), (x, h * 0.1), (x - step, h * 0.1)]), colours.ink)

@@ -17,12 +17,12 @@ from vsearch.training.drawings.paint import (
     circle,
     disc,
     fill,
+    grid,
     hsv,
     mix,
     palette,
     pick,
     plain,
-    stroke,
     unit,
 )
 from vsearch.training.drawings.words import label, write
@@ -114,17 +114,12 @@ def _ring_card(rng: np.random.Generator, size: Size) -> Image.Image:
     (w, h), u, grey = size, unit(size), (110, 110, 110)
     canvas = plain(size, grey)
     draw = ImageDraw.Draw(canvas)
-    for x in np.arange(w / 2 % (12 * u), w, 12 * u):
-        stroke(draw, [(x, 0), (x, h)], WHITE, 0.4 * u)
-    for y in np.arange(h / 2 % (12 * u), h, 12 * u):
-        stroke(draw, [(0, y), (w, y)], WHITE, 0.4 * u)
+    grid(draw, size, WHITE, through=(w / 2, h / 2), step=12 * u, width=0.4 * u)
     disc(draw, (w / 2, h / 2), 44 * u, mix(grey, hsv(rng.random(), 0.6, 0.8), rng.uniform(0, 1)), WHITE, u)
     for k in range(6):
-        draw.rectangle((w / 2 + u * (10 * k - 30), h * 0.25, w / 2 + u * (10 * k - 20), h * 0.38), fill=BARS[k])
-        share = k / 5
-        draw.rectangle(
-            (w / 2 + u * (10 * k - 30), h * 0.62, w / 2 + u * (10 * k - 20), h * 0.75), fill=mix(BLACK, WHITE, share)
-        )
+        left = w / 2 + u * (10 * k - 30)
+        draw.rectangle((left, h * 0.25, left + 10 * u, h * 0.38), fill=BARS[k])
+        draw.rectangle((left, h * 0.62, left + 10 * u, h * 0.75), fill=mix(BLACK, WHITE, k / 5))
     for x in (14 * u, w - 14 * u):
         for y in (14 * u, h - 14 * u):
             disc(draw, (x, y), 10 * u, None, WHITE, u)

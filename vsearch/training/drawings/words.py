@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from functools import lru_cache
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from vsearch.training.drawings.paint import Colour, chance, pick
 
 
 def listed(words: str) -> tuple[str, ...]:
+    """What stands between the spaces."""
     return tuple(words.split(" "))
 
 
@@ -31,7 +33,8 @@ FACES = {
 
 
 @lru_cache(maxsize=1)
-def _folder() -> Path:
+def fonts_folder() -> Path:
+    """Where the fonts are. Raises UnavailableError without matplotlib, which brings them."""
     # Matplotlib is of the `train` extra and slow to load, so it is asked only where something is written.
     try:
         from matplotlib import get_data_path
@@ -42,29 +45,51 @@ def _folder() -> Path:
 
 @lru_cache(maxsize=1024)
 def font(file: str, height: int) -> ImageFont.FreeTypeFont:
-    """height: of a line, in pixels of the canvas, about."""
-    return ImageFont.truetype(str(_folder() / file), max(6, height))
+    """Letters of one of the `FACES`. height: of a line, in pixels of the canvas, about. Raises UnavailableError where
+    matplotlib or the file is missing.
+    """
+    path = fonts_folder() / file
+    try:
+        return ImageFont.truetype(str(path), max(6, height))
+    except OSError as error:
+        raise UnavailableError(
+            f"{path}: matplotlib's font cannot be read ({error}); pip install --force-reinstall matplotlib brings it"
+        ) from error
+
+
+def fitting(said: str, file: str, height: float, widest: float) -> ImageFont.FreeTypeFont:
+    """Letters of that height, or so much smaller that what is said is at most so wide. Raises UnavailableError."""
+    letters = font(file, round(height))
+    length = letters.getlength(said)
+    return letters if length <= widest else font(file, int(height * widest / length))
 
 
 def face(rng: np.random.Generator, *styles: str) -> str:
-    """A font's file, of one of the styles, or of any that people read."""
+    """A font's file, of one of the styles, or of any that people read: its name, for `font`."""
     return pick(rng, FACES[pick(rng, styles or ("sans", "sans", "serif", "bold"))])
 
 
 def word(rng: np.random.Generator) -> str:
+    """One word in small letters, a quarter of the time a short English one."""
     if chance(rng, 0.25):
         return pick(rng, SMALL_WORDS)
     syllables = int(rng.choice((1, 1, 2, 2, 2, 3, 4)))
     return "".join(pick(rng, ONSETS) + pick(rng, VOWELS) for _ in range(syllables)) + pick(rng, ENDS)
 
 
+def several(rng: np.random.Generator, least: int, most: int) -> str:
+    """From `least` to `most` words in small letters."""
+    return " ".join(word(rng) for _ in range(int(rng.integers(least, most + 1))))
+
+
 def phrase(rng: np.random.Generator, least: int, most: int) -> str:
     """From `least` to `most` words, the first letter large."""
-    said = " ".join(word(rng) for _ in range(int(rng.integers(least, most + 1))))
+    said = several(rng, least, most)
     return said[0].upper() + said[1:]
 
 
 def name(rng: np.random.Generator) -> str:
+    """A first name and a surname, of nobody."""
     return f"{word(rng).title()} {word(rng).title()}"
 
 
@@ -82,13 +107,7 @@ def label(rng: np.random.Generator) -> str:
 
 def wrapped(said: str, letters: int) -> list[str]:
     """Lines of at most `letters` letters, broken at spaces."""
-    lines = [""]
-    for part in said.split(" "):
-        if len(lines[-1]) + len(part) < letters or not lines[-1]:
-            lines[-1] = f"{lines[-1]} {part}".strip()
-        else:
-            lines.append(part)
-    return lines
+    return textwrap.wrap(said, letters, break_long_words=False, break_on_hyphens=False)
 
 
 def write(
@@ -102,8 +121,8 @@ def write(
     anchor: str = "lm",
     widest: float = 0,
 ) -> None:
-    """anchor: Pillow's, "lm" begins at the left, "mm" is centred. widest: smaller letters are taken to keep within."""
-    letters = font(file, round(height))
-    if widest and (length := letters.getlength(said)) > widest:
-        letters = font(file, int(height * widest / length))
+    """Draws a line of text. anchor: Pillow's, "lm" begins at the left, "mm" is centred. widest: smaller letters are
+    taken to keep within. Raises UnavailableError.
+    """
+    letters = fitting(said, file, height, widest or np.inf)
     draw.text(at, said, fill=colour, font=letters, anchor=anchor)
