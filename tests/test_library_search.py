@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice, pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from vsearch.config import IndexConfig, Region
 from vsearch.errors import AmbiguousError, InputError
 from vsearch.library import Library
 from vsearch.request import Examples, SearchRequest, VideoFilter
+from vsearch.search import clusters
 from vsearch.searching import SearchResult
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -287,7 +289,9 @@ def test_a_hit_is_found_in_the_group_of_its_clip_as_it_is_in_all(library: Librar
     (own,) = [number for number, clips in enumerate(groups, 1) if best.clip_id in clips]
     assert one(library.search([place / "picture.png"], views=False, clusters=(own,))).hits[0] == best
     others = tuple(number for number in range(1, 10) if number != own)
-    for hit in one(library.search([place / "picture.png"], min_similarity=0, clusters=others)).hits:
+    elsewhere = one(library.search([place / "picture.png"], min_similarity=0, clusters=others)).hits
+    assert elsewhere
+    for hit in elsewhere:
         assert hit.clip_id != best.clip_id
         assert hit.similarity < best.similarity
 
@@ -301,7 +305,72 @@ def test_groups_and_filters_and_examples_go_together(library: Library, place: Pa
     assert {hit.clip_id for hit in found} <= groups[0] & clips
     assert found
     likes = Examples(("0.mp4@0.5", "1.mp4@0.5"), unlike=("2.mp4@0-2",))
-    assert {hit.clip_id for hit in one(library.search([likes], everywhere, clusters=(2,))).hits} <= groups[1]
+    liked = one(library.search([likes], everywhere, clusters=(2,))).hits
+    assert liked
+    assert {hit.clip_id for hit in liked} <= groups[1]
+
+
+def test_one_is_told_that_groups_and_filters_leave_nothing(library: Library, caplog: pytest.LogCaptureFixture) -> None:
+    groups = clips_by_group(library, 9)
+    clips = {clip["clip_id"] for clip in library.info("0.mp4")["clips"]}
+    (number, *_) = [number for number, there in enumerate(groups, 1) if not there & clips]
+    where = VideoFilter(paths=("0.mp4",))
+    assert one(library.search(["1.mp4@0.5"], where=where, clusters=(number,))).hits == ()
+    assert f"nothing in the clips of --cluster {number} fits the filters" in caplog.text
+    assert one(library.search(["1.mp4@0.5"], where=VideoFilter(paths=("9.mp4",)), clusters=(number,))).hits == ()
+    assert "nothing in the library fits the filters" in caplog.text
+
+
+def test_a_range_does_not_run_across_a_blank_clip_between_two_of_a_group(tmp_path: Path) -> None:
+    blank = [np.full((3, *archives.SMALL), 128, np.uint8)] * 40
+    scenes = [list(videos.scene_frames(scene, 40, archives.SMALL)) for scene in (1, 2)]
+    (tmp_path / "a").mkdir()
+    path = videos.write_stream(tmp_path / "a" / "film.mp4", [*blank, *scenes[0], *blank, *scenes[1]], fps=10)
+    with archives.open_tiny(tmp_path / "library") as library:
+        library.index([tmp_path / "a"], IndexConfig(workers=1))
+        assert library.cluster(1)["ungrouped"] == 2
+        (whole,) = one(library.search([path], min_similarity=0)).hits
+        assert whole.end_s - whole.start_s > 10
+        hits = one(library.search([path], min_similarity=0, per_video=2, clusters=(1,))).hits
+    ranges = sorted((hit.start_s, hit.end_s) for hit in hits)
+    assert len(ranges) == 2
+    for (start, end), clip in zip(ranges, ((4, 8), (12, 16)), strict=True):
+        assert clip[0] - 0.05 <= start < end <= clip[1] + 1  # to the next sampled frame
+
+
+def test_where_no_clip_can_be_compared_there_are_no_groups(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    videos.write_stream(tmp_path / "a" / "black.mp4", [np.zeros((3, *archives.SMALL), np.uint8)] * 20, fps=10)
+    with archives.open_tiny(tmp_path / "library") as library:
+        library.index([tmp_path / "a"], IndexConfig(workers=1))
+        found = library.cluster(report=tmp_path / "groups.html")
+        assert (found["groups"], found["ungrouped"]) == ([], 1)
+        assert "made 0" in (one(library.search(["black.mp4"], clusters=(1,))).error or "")
+        library.remove(["black.mp4"])
+        empty = library.cluster(3)
+        assert (empty["groups"], empty["ungrouped"]) == ([], 0)
+        assert "made 0" in (one(library.search(["v1"], clusters=(1,))).error or "")
+
+
+def test_what_is_written_while_clips_are_grouped_makes_the_groups_stale(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archives.make_video(tmp_path / "new" / "new.mp4", 200)
+    shutil.copytree(place / "library", tmp_path / "library")
+    group = clusters.group
+
+    def group_while_another_writes(*args: Any, **options: Any) -> clusters.Grouping:
+        with archives.open_tiny(tmp_path / "library") as another:
+            assert another.index([tmp_path / "new"], IndexConfig(workers=1)).indexed == 1
+        return group(*args, **options)
+
+    monkeypatch.setattr(clusters, "group", group_while_another_writes)
+    with Library.open(tmp_path / "library") as library:
+        assert library.cluster(2)["groups"]
+        assert "has changed since its clips were grouped" in (one(library.search(["v1"], clusters=(1,))).error or "")
+        monkeypatch.undo()
+        library.cluster(2)
+        assert one(library.search(["v1"], clusters=(1,))).error is None
 
 
 def test_groups_that_are_not_there_are_refused_with_what_to_do(place: Path, tmp_path: Path) -> None:
@@ -314,6 +383,8 @@ def test_groups_that_are_not_there_are_refused_with_what_to_do(place: Path, tmp_
             return result.error or ""
 
         assert "not grouped yet: run `vsearch cluster`" in refused(1)
+        (unread,) = library.search([place / "nowhere.mp4"], clusters=(1,))
+        assert "not grouped yet" in (unread.error or "")  # before a query is looked for
         library.cluster(3)
         assert one(library.search([place / "picture.png"], clusters=(3,))).error is None
         assert "no group 4: the last `vsearch cluster` made 3" in refused(1, 4)

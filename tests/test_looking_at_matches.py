@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -12,9 +13,11 @@ import pytest
 
 from tests import videos
 from vsearch.config import IndexConfig
+from vsearch.db.store import Store
 from vsearch.library import Library
-from vsearch.records import Hit
+from vsearch.records import Hit, frame_id
 from vsearch.request import SearchRequest
+from vsearch.search.kept_groups import GroupedClips, keep_groups
 
 FPS = 8
 SECONDS = 8
@@ -83,6 +86,25 @@ def test_a_stored_range_is_looked_at_as_a_file_is(place: Path) -> None:
         found = hits(library, "here.mp4@2-7")
     assert found["here"].details is not None
     assert found["here"].details > 40
+
+
+@pytest.mark.parametrize("parts", [[(0, 2)], [(6, 8)], [(0, 1), (7, 8)]])
+def test_a_hit_stays_among_the_clips_in_which_it_is_sought(
+    place: Path, query: Path, tmp_path: Path, parts: list[tuple[int, int]]
+) -> None:
+    """Pictures would put it where the query is from, which is elsewhere."""
+    shutil.copytree(place, tmp_path / "library")
+    with Library.open(tmp_path / "library") as library, Store.open(tmp_path / "library", writable=False) as store:
+        here = hits(library, query)["here"]
+        assert (here.start_s, here.end_s) == pytest.approx((2, 7), abs=0.5)
+        assert here.clip_id is not None
+        firsts, stops = (np.array([frame_id(here.video_id, part[end]) for part in parts]) for end in (0, 1))
+        groups, clip_ids = np.ones(len(parts), np.int64), np.full(len(parts), here.clip_id)
+        keep_groups(tmp_path / "library" / "cache", GroupedClips(groups, clip_ids, firsts, stops), store.meta())
+        (result,) = library.search([query], SearchRequest(threshold="any", clusters=(1,)))
+    (hit,) = result.hits
+    assert any(hit.start_s < stop and hit.end_s > first for first, stop in parts)
+    assert hit.details is not None
 
 
 def test_the_comparison_says_what_the_pictures_have_in_common(place: Path, query: Path) -> None:

@@ -590,8 +590,8 @@ class Library:
                     clips.append(clip)
                     frames.append((zero + first, zero + stop))
                     found.append(vector)
-        n = len(clips)
-        return clips, np.array(frames, np.int64).reshape(n, 2), np.array(found, np.float32).reshape(n, -1), blank
+        of_clips = np.stack(found) if found else np.empty((0, 0), np.float32)
+        return clips, np.array(frames, np.int64).reshape(-1, 2), of_clips, blank
 
     def _write_cluster_report(self, report: Path, groups: Sequence[Sequence[ClipRecord]]) -> None:
         from vsearch.render.reports import CLIPS_DRAWN, Group, write_cluster_report

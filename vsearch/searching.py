@@ -184,6 +184,7 @@ class SearchSession:
     ) -> tuple[SearchResult, Question | None]:
         self._follow()
         try:
+            _ = self._clips  # refused before anything is read
             hits, question = find()
             if self._store.meta().active_head != self._meta.active_head:
                 raise InputError("the library was embedded again while it was searched: ask once more")
@@ -317,7 +318,7 @@ class SearchSession:
 
         def seen(frames: QueryFrames) -> list[Match]:
             found = self._seen(frames, per_video=per_video, allowed=self._allowed, candidates=candidates, watch=watch)
-            others = Places(frames, self._index, self._judge, self._settings, self._allowed)
+            others = Places(frames, self._index, self._judge, self._settings, self._parts)
             places.update(dict.fromkeys(found, others))
             return found
 
@@ -364,13 +365,22 @@ class SearchSession:
         show the same room at the right moment.
         """
         seen = looker.seen(track, match.segment)
-        found = [looker.judged(track, match.segment, seen)]
+        found = [self._among_clips(track, match.segment, looker.judged(track, match.segment, seen))]
         if places is not None and seen is not None and seen.doubtful:
             for other in places.beside(track, match.segment, most=PLACES):
                 if other.score >= WORTH_A_LOOK and other.similarity >= self._least.similarity:
-                    found.append(looker.at(track, other))
+                    found.append(self._among_clips(track, other, looker.at(track, other)))
         compared = [one for one in found if one.details is not None] or found
         return replace(match, segment=max(compared, key=lambda one: one.score))
+
+    def _among_clips(self, track: Track, segment: Segment, seen: Segment) -> Segment:
+        """What pictures say of a segment, where they put it; where it was, if that is beyond all that may be found."""
+        from vsearch.search.engine import parts_of
+
+        extents = [part.extent_s for part in parts_of(track, self._parts)]
+        if any(start_s < seen.end_s and seen.start_s < end_s for start_s, end_s in extents):
+            return seen
+        return replace(segment, score=seen.score, details=seen.details)
 
     def _looker(self, question: Question) -> Looker | None:
         """Who compares a query's pictures with stored ones; None where nobody measured what they say."""
@@ -425,6 +435,7 @@ class SearchSession:
             per_video=per_video,
             min_similarity=self._least.similarity if per_video is not None else self._least_of_many,
             allowed=allowed,
+            parts=self._parts,
             judge=self._judge,
             settings=replace(self._settings, candidates=candidates),
             watch=watch,
@@ -524,9 +535,12 @@ class SearchSession:
         """The frames that may be found, ascending; None for all. Raises InputError."""
         if self._request.where == VideoFilter() and self._clips is None:
             return None
-        frames = self._frames_of(np.array(self._store.filtered_ids(self._request.where), np.int64))
+        videos = self._store.filtered_ids(self._request.where)
+        frames = self._frames_of(np.array(videos, np.int64))
         if len(frames) == 0:
-            _log.warning("nothing in the library fits the filters: nothing can be found")
+            numbers = ", ".join(map(str, self._request.clusters))
+            place = f"the clips of --cluster {numbers}" if videos and numbers else "the library"
+            _log.warning("nothing in %s fits the filters: nothing can be found", place)
         return frames
 
     def _frames_of(self, video_ids: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -534,6 +548,11 @@ class SearchSession:
         ids = self._index.ids()
         frames = np.sort(ids[np.isin(ids >> FRAME_NUMBER_BITS, video_ids)])
         return frames if self._clips is None else frames[self._clips.hold(frames)]
+
+    @cached_property
+    def _parts(self) -> NDArray[np.int64] | None:
+        """All that may be found of videos, as `Track.parts` takes it; None for whole videos. Raises InputError."""
+        return None if self._clips is None else self._clips.runs
 
     @cached_property
     def _clips(self) -> GroupedClips | None:
@@ -579,11 +598,11 @@ class SearchSession:
         groups: list[object] = []
         # Another process may have removed a video since the index was read.
         there = [match for match in matches if paths.get(match.video_id) and match.video_id in timelines]
-        among = None if self._clips is None else self._clips.clip_ids
-        clips = store.clips_at([_span(match, timelines[match.video_id]) for match in there], among)
-        # Pictures may have shown that a match lies beyond the clips in which it was sought.
-        placed = [pair for pair in zip(there, clips, strict=True) if among is None or pair[1] is not None]
-        for rank, (match, clip) in enumerate(placed, 1):
+        among = None if self._clips is None else frozenset(self._clips.clip_ids.tolist())
+        # A part ends where its last frame is followed, which may be after its last clip.
+        span = _span if among is None else _span_of_frames
+        clips = store.clips_at([span(match, timelines[match.video_id]) for match in there], among)
+        for rank, (match, clip) in enumerate(zip(there, clips, strict=True), 1):
             segment, path = match.segment, paths[match.video_id][0]
             groups.append(_group_of(match.video_id, clip, self._request.group) or rank)
             question, example = origin(match)
@@ -619,6 +638,13 @@ def _span(match: Match, timeline: Timeline) -> tuple[int, int, int]:
     """What of which video was found, in its ticks."""
     start, end = (round(at / timeline.time_base) for at in (match.segment.start_s, match.segment.end_s))
     return match.video_id, timeline.start_pts + start, timeline.start_pts + end
+
+
+def _span_of_frames(match: Match, timeline: Timeline) -> tuple[int, int, int]:
+    """The same from the sampled frame on that is shown when it begins."""
+    video_id, start, end = _span(match, timeline)
+    shown = max(0, int(timeline.pts.searchsorted(start, "right")) - 1)
+    return video_id, int(timeline.pts[shown]), end
 
 
 def _group_of(video_id: int, clip: ClipRecord | None, by: str | None) -> object | None:

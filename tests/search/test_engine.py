@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -143,8 +143,7 @@ def test_hits_in_parts_of_videos_are_those_of_comparing_every_part(
 ) -> None:
     query = picture(COURSES[asked], start) if still else excerpt(COURSES[asked], start, start + 5)
     parts = disjoint(cuts)
-    allowed = np.array([frame_id(video_id, n) for video_id, first, stop in parts for n in range(first, stop)])
-    found = find(query, gallery, index, k=k, per_video=per_video, min_similarity=floor, allowed=allowed)
+    found = find(query, gallery, index, k=k, per_video=per_video, min_similarity=floor, **within(parts))
     every = [
         Match(track.video_id, segment)
         for track in gallery.tracks(range(1, 9))
@@ -161,6 +160,13 @@ def test_hits_in_parts_of_videos_are_those_of_comparing_every_part(
     assert all(any(v == video_id and a <= s and e <= b for v, a, b in parts) for video_id, s, e in places)
 
 
+def within(parts: list[Part], blank: Container[int] = ()) -> dict[str, NDArray[np.int64]]:
+    """What `find` takes to look into parts; blank: the frames that the index does not have."""
+    frames = [frame_id(video_id, n) for video_id, first, stop in parts for n in range(first, stop) if n not in blank]
+    ranges = [(frame_id(video_id, first), frame_id(video_id, stop)) for video_id, first, stop in parts]
+    return {"allowed": np.array(frames), "parts": np.array(ranges)}
+
+
 def disjoint(cuts: list[Part]) -> list[Part]:
     """Of these (video id, first frame, frames), as parts, those that touch none before them; none is a whole video."""
     parts: list[Part] = []
@@ -171,8 +177,8 @@ def disjoint(cuts: list[Part]) -> list[Part]:
 
 
 def test_an_excerpt_is_found_as_far_as_a_part_shows_it(gallery: Gallery, index: AnnIndex) -> None:
-    allowed = np.array([frame_id(2, n) for n in [*range(5, 9), *range(30, 36), *range(50, 60)]])
-    (match,) = find(excerpt(COURSES[1], 27, 33), gallery, index, allowed=allowed)
+    parts = [(2, 5, 9), (2, 30, 36), (2, 50, 60)]
+    (match,) = find(excerpt(COURSES[1], 27, 33), gallery, index, **within(parts))
     segment = match.segment
     assert (segment.start_s, segment.end_s) == pytest.approx((30, 33), abs=0.8)
     assert (segment.query_start_s, segment.query_end_s) == pytest.approx((3, 6), abs=0.8)
@@ -180,8 +186,7 @@ def test_an_excerpt_is_found_as_far_as_a_part_shows_it(gallery: Gallery, index: 
 
 
 def test_a_part_of_one_frame_is_matched_by_no_more_of_a_query_than_it_lasts(gallery: Gallery, index: AnnIndex) -> None:
-    allowed = np.array([frame_id(2, 30)])
-    (match,) = find(excerpt(COURSES[1], 27, 33), gallery, index, allowed=allowed)
+    (match,) = find(excerpt(COURSES[1], 27, 33), gallery, index, **within([(2, 30, 31)]))
     segment = match.segment
     assert (segment.start_s, segment.end_s) == (30.0, 31.0)
     assert (segment.query_start_s, segment.query_end_s) == pytest.approx((3.0, 4.0), abs=0.3)
@@ -192,13 +197,60 @@ def test_a_part_of_one_frame_is_matched_by_no_more_of_a_query_than_it_lasts(gall
 def test_other_places_are_sought_only_where_something_may_be_found(gallery: Gallery, index: AnnIndex) -> None:
     query = excerpt(COURSES[1], 10, 14)
     (track,) = gallery.tracks([2])
-    allowed = np.array([frame_id(2, n) for n in [*range(10, 14), *range(40, 50)]])
-    (first,) = find(query, gallery, index, allowed=allowed)
+    allowed = within([(2, 10, 14), (2, 40, 50)])
+    (first,) = find(query, gallery, index, **allowed)
     assert first.segment.start_s < 14
-    others = Places(query, index, None, SearchSettings(), allowed).beside(track, first.segment, most=9)
+    others = Places(query, index, None, SearchSettings(), allowed["parts"]).beside(track, first.segment, most=9)
     places = [(one.start_s, one.end_s) for one in others]
     assert any(start >= 40 for start, _ in places)
     assert all(any(a <= start and end <= b for a, b in [(10, 14), (40, 50)]) for start, end in places)
+
+
+def test_a_range_does_not_run_across_blank_frames_that_are_in_no_part(tmp_path: Path) -> None:
+    """Blank frames are in no track, but those of clips that are not sought part what is on either side."""
+    course = world(50, seed=30)
+    low = np.zeros(50, bool)
+    low[[*range(10), *range(20, 30), *range(40, 50)]] = True
+    with Store.open(tmp_path / "library", writable=True, create=True) as store:
+        put(store, course, "blank.mp4", low=low)
+        gallery = Gallery(store, HEAD)
+        index = open_index(gallery, None, d=D)
+        query = excerpt(course, 12, 38)
+        clips = [(1, 10, 20), (1, 30, 40)]
+        blank = np.flatnonzero(low).tolist()
+        apart = find(query, gallery, index, per_video=2, **within(clips, blank))
+        whole = find(query, gallery, index, per_video=2, **within([(1, 0, 50)], blank))
+        everywhere = find(query, gallery, index, per_video=2)
+    assert sorted(round(match.segment.start_s / 10) for match in apart) == [1, 3]
+    for match in apart:
+        assert any(first <= match.segment.start_s < match.segment.end_s <= stop for _, first, stop in clips)
+    assert everywhere[0].segment.end_s - everywhere[0].segment.start_s == pytest.approx(26, abs=2)
+    assert whole[0].segment.end_s - whole[0].segment.start_s == pytest.approx(26, abs=2)
+
+
+def test_a_range_over_a_whole_video_finds_what_is_found_in_it(gallery: Gallery, index: AnnIndex) -> None:
+    query = excerpt(COURSES[1], 0, 5)
+    allowed = within([(2, 0, 60)])
+    assert find(query, gallery, index, k=1, **allowed) == find(query, gallery, index, k=1)
+    (track,) = gallery.tracks([2])
+    (part,) = track.parts(allowed["parts"])
+    assert part.part_s is None
+
+
+def test_the_best_match_of_each_video_is_shown_while_others_are_sought(gallery: Gallery, index: AnnIndex) -> None:
+    shown: list[Match] = []
+    parts = [(2, 2, 8), (2, 10, 18), (2, 27, 33), (5, 10, 20), (5, 30, 40)]
+    found = find(
+        excerpt(COURSES[1], 27, 32),
+        gallery,
+        index,
+        per_video=3,
+        **within(parts),
+        watch=lambda track, match: shown.append(match),
+    )
+    assert len(found) > 2
+    best = [next(match for match in found if match.video_id == video_id) for video_id in (2, 5)]
+    assert shown == best
 
 
 def test_without_limits_all_that_is_similar_enough_is_found(tmp_path: Path) -> None:

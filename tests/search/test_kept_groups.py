@@ -51,6 +51,16 @@ def test_frames_of_clips_in_any_order_are_those_of_a_plain_reading(
     assert np.flatnonzero(held).tolist() == sorted(n for first, stop in clips for n in range(first, stop))
 
 
+def test_clips_that_follow_each_other_are_one_run() -> None:
+    assert CLIPS.runs.tolist() == [
+        [frame_id(4, 0), frame_id(4, 10)],
+        [frame_id(4, 20), frame_id(4, 30)],
+        FRAMES[3].tolist(),
+    ]
+    three = GroupedClips.of(Grouping((Group((2, 0, 1), (0.9, 0.8, 0.7)),), outliers=()), [11, 12, 13], FRAMES[:3])
+    assert three.runs.tolist() == [[frame_id(4, 0), frame_id(4, 30)]]
+
+
 @pytest.mark.parametrize("number", [0, 3, -1])
 def test_a_group_that_there_is_not_is_named(number: int) -> None:
     with pytest.raises(InputError, match=f"no group {number}: the last `vsearch cluster` made 2"):
@@ -61,6 +71,7 @@ def test_a_library_without_clips_has_no_groups(tmp_path: Path) -> None:
     keep_groups(tmp_path, GroupedClips.of(Grouping((), ()), [], np.empty((0, 2), np.int64)), META)
     kept = read_groups(tmp_path, META)
     assert kept.hold(np.arange(3)).tolist() == [False] * 3
+    assert kept.runs.shape == (0, 2)
     with pytest.raises(InputError, match="made 0"):
         kept.only([1])
 

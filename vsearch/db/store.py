@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -609,7 +610,7 @@ class Store:
         return rows.clip_of(row)
 
     def clips_at(
-        self, spans: Sequence[tuple[int, int, int]], among: Container[int] | None = None
+        self, spans: Sequence[tuple[int, int, int]], among: AbstractSet[int] | None = None
     ) -> list[ClipRecord | None]:
         """For each (video id, start, end) in ticks the clip with the largest overlap with [start, end); of a point
         (equal ends) the one around it. among: the ids of the clips that count (None: all do).
@@ -845,7 +846,7 @@ def _known_of(row: rows.AnyRow) -> KnownPath:
 
 
 def _clip_at(
-    connection: Connection, video_id: int, start_pts: int, end_pts: int, among: Container[int] | None
+    connection: Connection, video_id: int, start_pts: int, end_pts: int, among: AbstractSet[int] | None
 ) -> ClipRecord | None:
     end = max(end_pts, start_pts + 1)
     found = connection.execute(_TOUCHING, {"video": video_id, "start": start_pts, "end": end})

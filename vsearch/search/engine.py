@@ -71,6 +71,7 @@ def find(
     min_similarity: float = DEFAULT_MIN_SIMILARITY,
     per_video: int | None = 1,
     allowed: NDArray[np.int64] | None = None,
+    parts: NDArray[np.int64] | None = None,
     judge: Judge | None = None,
     settings: SearchSettings | None = None,
     watch: Callable[[Track, Match], None] | None = None,
@@ -78,10 +79,11 @@ def find(
     """The best `k` aligned segments for a query, best first; fewer, or none, when nothing else is similar enough.
 
     index: over the frames of `gallery`. per_video: segments of one video, disjoint in it. k, per_video: None for all
-    that are similar enough. allowed: (n,) int64 frame ids, ascending, only these may be found: what they are of a video
-    is searched as if each part were a video. judge: gives segments probabilities for scores. watch: is shown each match
-    as it is found, first those of the video with the strongest neighbours. Raises AnnError when the query has other
-    dimensions, and what the gallery raises.
+    that are similar enough. allowed: (n,) int64 frame ids, ascending, only videos with these may be found. parts: as
+    for `Track.parts`, all that may be found of a video: each is searched as if it were one (None: whole videos; else
+    allowed: the frames in them). judge: gives segments probabilities for scores. watch: is shown the best match of each
+    video as it is found, first that of the video with the strongest neighbours. Raises AnnError when the query has
+    other dimensions, and what the gallery raises.
     """
     settings = settings or SearchSettings()
     query = query.informative()
@@ -98,18 +100,20 @@ def find(
     matches: list[Match] = []
     probable = judge.of(query) if judge is not None else uncalibrated
     for track in _likeliest_first(gallery, videos):
-        for part in _parts(track, allowed):
-            for segment in _segments(query, part, per_video, min_similarity, settings.align):
-                matches.append(Match(track.video_id, probable(track, segment), query.view))
-                if watch is not None and segment.similarity >= min_similarity:
-                    watch(track, matches[-1])
+        found = [
+            Match(track.video_id, probable(track, segment), query.view)
+            for part in parts_of(track, parts)
+            for segment in _segments(query, part, per_video, min_similarity, settings.align)
+        ]
+        matches += found
+        best = rank(found, k=1, min_similarity=min_similarity)
+        if watch is not None and best:
+            watch(track, best[0])
     return rank(matches, k=k, min_similarity=min_similarity, per_video=per_video)
 
 
 class Places:
-    """Where a query is in single videos, besides where it was found. judge: gives probabilities for scores; allowed: as
-    for `find`.
-    """
+    """Where a query is in single videos, besides where it was found. judge, parts: as for `find`."""
 
     def __init__(
         self,
@@ -117,10 +121,10 @@ class Places:
         index: AnnIndex,
         judge: Judge | None,
         settings: SearchSettings,
-        allowed: NDArray[np.int64] | None = None,
+        parts: NDArray[np.int64] | None = None,
     ) -> None:
         self._asked, self._index, self._judge, self._settings = query, index, judge, settings
-        self._allowed = allowed
+        self._parts = parts
 
     @cached_property
     def _query(self) -> QueryFrames:
@@ -134,7 +138,7 @@ class Places:
         """Of so many of the query's best places in a video, disjoint in it, those that do not touch a segment."""
         segments = [
             one
-            for part in _parts(track, self._allowed)
+            for part in parts_of(track, self._parts)
             for one in segments_of(self._query, part, max_segments=most, settings=self._settings.align)
         ]
         segments.sort(key=lambda one: (-one.score, one.start_s))
@@ -274,14 +278,11 @@ def _evidence(
     return videos, np.maximum(above, 0.0) @ weights.astype(np.float64)
 
 
-def _parts(track: Track, allowed: NDArray[np.int64] | None) -> list[Track]:
-    """The parts of a video in which something may be found; all of it, unless there are frames that may not."""
+def parts_of(track: Track, parts: NDArray[np.int64] | None) -> list[Track]:
+    """The parts of a video in which something may be found, as `Track.parts` takes them; None: all of it."""
     if len(track.vectors) == 0:
         return []
-    if allowed is None:
-        return [track]
-    first, stop = np.searchsorted(allowed, [track.ids[0], track.ids[-1] + 1])
-    return track.parts(np.isin(track.ids, allowed[first:stop]))
+    return [track] if parts is None else track.parts(parts)
 
 
 def _segments(
@@ -312,7 +313,7 @@ def segments_of(
     def columns(start: int, stop: int) -> NDArray[np.float32]:
         return query.vectors @ track.vectors[start:stop].T
 
-    video = Timing(track.times_s, *(track.part_s or (0.0, track.duration_s)))
+    video = Timing(track.times_s, *track.extent_s)
     if query.still:
         segments = align_still(columns, video, track.ends_s, max_segments=max_segments)
     else:

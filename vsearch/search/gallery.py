@@ -64,16 +64,26 @@ class Track:
             part_s=self.part_s,
         )
 
-    def parts(self, keep: NDArray[np.bool_]) -> list[Track]:
-        """The parts of the video that these frames show, each from the first frame of a run until the next follows.
+    @property
+    def extent_s(self) -> tuple[float, float]:
+        """Start and end of what is looked at."""
+        return self.part_s or (0.0, self.duration_s)
 
-        keep: (n,) bool; all of them are the whole video.
+    def parts(self, ranges: NDArray[np.int64]) -> list[Track]:
+        """What these ranges of frames are of the video, each from its first frame here until its last one is followed.
+
+        ranges: (r, 2) int64 public ids, half open, disjoint, ascending, of this and other videos. One from the video's
+        start to its end is the whole video.
         """
-        if keep.all():
-            return [self]
-        ends = np.flatnonzero(np.diff(keep, prepend=False, append=False)).reshape(-1, 2).tolist()
-        runs = [self.only(slice(first, stop)) for first, stop in ends]
-        return [replace(run, part_s=(float(run.times_s[0]), float(run.ends_s[-1]))) for run in runs]
+        ids = self.ids
+        first, stop = ranges[:, 1].searchsorted(ids[0], "right"), ranges[:, 0].searchsorted(ids[-1], "right")
+        rows = ids.searchsorted(ranges[first:stop]).tolist()
+        found = [self.only(slice(start, end)) for start, end in rows if start < end]
+        extents = [(float(part.times_s[0]), float(part.ends_s[-1])) for part in found]
+        return [
+            part if extent == (0.0, self.duration_s) else replace(part, part_s=extent)
+            for part, extent in zip(found, extents, strict=True)
+        ]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

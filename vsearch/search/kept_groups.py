@@ -59,6 +59,14 @@ class GroupedClips:
         stops = np.concatenate([[0], self.stop_frames[order]])  # the first: of frames before all clips
         return np.asarray(frames < stops[np.searchsorted(self.first_frames[order], frames, side="right")])
 
+    @property
+    def runs(self) -> NDArray[np.int64]:
+        """(r, 2) public ids of frames, half open, ascending: where the clips hold every sampled frame."""
+        order = np.argsort(self.first_frames)
+        firsts, stops = self.first_frames[order], self.stop_frames[order]
+        begins = firsts > np.concatenate([[-1], stops[:-1]])
+        return np.stack([firsts[begins], stops[np.roll(begins, -1)]], axis=1)
+
 
 def keep_groups(folder: Path, clips: GroupedClips, meta: MetaRecord) -> None:
     """Keep the groups of a library's clips in its cache folder, in place of those kept before. meta: read before them.
