@@ -373,6 +373,23 @@ def test_what_is_written_while_clips_are_grouped_makes_the_groups_stale(
         assert one(library.search(["v1"], clusters=(1,))).error is None
 
 
+def test_a_video_that_is_removed_while_clips_are_grouped_is_still_named(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(place / "library", tmp_path / "library")
+    group = clusters.group
+
+    def group_while_another_removes(*args: Any, **options: Any) -> clusters.Grouping:
+        with archives.open_tiny(tmp_path / "library") as another:
+            another.remove(["v1"])
+        return group(*args, **options)
+
+    monkeypatch.setattr(clusters, "group", group_while_another_removes)
+    with Library.open(tmp_path / "library") as library:
+        members = [clip for one in library.cluster(2)["groups"] for clip in one["clips"]]
+        assert 1 in {clip["video_id"] for clip in members}
+
+
 def test_groups_that_are_not_there_are_refused_with_what_to_do(place: Path, tmp_path: Path) -> None:
     shutil.copytree(place / "library", tmp_path / "library", ignore=shutil.ignore_patterns("groups.index"))
     with Library.open(tmp_path / "library") as library:

@@ -554,10 +554,10 @@ class Library:
         store = self._reading()
         meta = store.meta()  # before anything that is grouped: what a writer does meanwhile makes the groups stale
         clips, frames, vectors, blank = self._clip_vectors()
+        video_ids = sorted({clip.video_id for clip in clips})
+        paths, timelines = store.paths(video_ids), store.timelines(video_ids)  # now: grouping takes its time
         grouping = group(vectors, n=n)
         keep_groups(self.folder / "cache", GroupedClips.of(grouping, [clip.id for clip in clips], frames), meta)
-        video_ids = sorted({clip.video_id for clip in clips})
-        paths, timelines = store.paths(video_ids), store.timelines(video_ids)
         groups = [
             forms.clip_group(number, [forms.grouped_clip(clips[i], paths, timelines) for i in one.members])
             for number, one in enumerate(grouping.groups, 1)
