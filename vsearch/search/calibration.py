@@ -36,9 +36,7 @@ LOOK_FEATURES = ("constant", "odds", "odds moving", "alike", "alike moving", "fo
 MOST_ODDS = 12.0  # (the logarithm of) that a probability is taken for
 MOVES = 3.0  # grey levels by which a picture changes that moves
 RICH = 20.0  # details of a picture, of which a copy's have some in common, nearly always
-UNALIKE = (
-    0.68  # the probability, at most, where pictures so rich have none: of those likely by vectors, 15 of 22 were right
-)
+UNALIKE = 0.68  # the probability, at most, where pictures so rich have none (docs/search.md)
 
 Floats = NDArray[np.float64]
 
