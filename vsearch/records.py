@@ -214,13 +214,16 @@ class Latents:
     """Integer latents of consecutive sampled frames of one video. values: (T, C, H/16, W/16) int16.
 
     `model_id` names the weights that give them meaning; `codec_id` the bitstream family that they are packed with;
-    `level` how finely they were quantised, on the codec's own scale (higher is finer; 0 where a codec has one only).
+    `level` how finely they were quantised, on the codec's own scale (higher is finer; 0 where a codec has one only);
+    `retouching` what else is known of their pictures, in the codec's own bytes (empty: nothing), of no use for anything
+    but decoding them.
     """
 
     values: NDArray[np.int16]
     codec_id: int
     model_id: str
     level: int = 0
+    retouching: bytes = b""
 
     def __post_init__(self) -> None:
         if self.values.ndim != 4 or self.values.dtype != np.int16:

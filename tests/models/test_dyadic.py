@@ -22,7 +22,7 @@ from vsearch.bitstream import read_chunk, write_chunk, write_varints, zigzag
 from vsearch.errors import InputError, LatentError
 from vsearch.models.dyadic import DyadicCodec
 from vsearch.models.dyadic_layers import LEVELS, DyadicShape, anchor_weights
-from vsearch.models.dyadic_reader import Rate, join_payload, read_entries, read_map, split_payload
+from vsearch.models.dyadic_reader import Payload, Rate, read_entries, read_map
 from vsearch.models.dyadic_writer import EFFORTS, MAP_BITS, ChunkWriter, smooth, write_map
 from vsearch.models.entropy import (
     GUARD,
@@ -115,7 +115,9 @@ def left_out(codec: DyadicCodec, data: bytes) -> list[int]:
     """How many groups each frame of a chunk leaves out, in the order of turns."""
     order = rounds(read_chunk(data).shape[0])
     groups = len(codec.shape.groups)
-    heads = read_entries(split_payload(read_chunk(data).payload)[1], order, groups=groups)
+    heads = read_entries(
+        Payload.read(read_chunk(data).payload, retouched=codec.shape.retouched).palettes, order, groups=groups
+    )
     return [heads[turn.frame].left_out for turns in order for turn in turns]
 
 
@@ -153,9 +155,9 @@ def test_frames_of_a_round_that_leave_out_more_and_less_come_back(codec: DyadicC
     entries = palettes(np.empty((0, 0, 0), np.float32), rounds(9), EFFORTS["fast"])
     writer = ChunkWriter(wanted, replace(rate, weights=np.full(SMALL.channels, 500.0)), entries, free=True)
     coded = writer.write(bytes.fromhex(codec.model_id[:8]))
-    assert set(left_out(codec, coded.chunk)) == {0, 1, 2}
+    assert set(left_out(codec, coded.chunk())) == {0, 1, 2}
     assert writer.left_out.keys() >= {2, 3, 5, 6}
-    assert np.array_equal(codec.unpack(coded.chunk).values, coded.values.transpose(0, 3, 1, 2))
+    assert np.array_equal(codec.unpack(coded.chunk()).values, coded.values.transpose(0, 3, 1, 2))
 
 
 def test_a_correction_of_what_is_not_coded_is_an_error(codec: DyadicCodec) -> None:
@@ -408,7 +410,7 @@ def test_a_palette_that_no_block_uses_is_read(codec: DyadicCodec) -> None:
     listed = write_varints([0, 2, 4 * zigzag(-1), zigzag(3), zigzag(5)])
     chunk = read_chunk(codec.pack(random_latents(codec, 1, frames=2)))
     for words in (bytes(40), bytes(range(40))):
-        forged = replace(chunk, corrections=b"", payload=join_payload(20, listed, words))
+        forged = replace(chunk, corrections=b"", payload=Payload(20, listed, words).joined())
         with contextlib.suppress(LatentError):
             assert codec.unpack(write_chunk(forged)).values.shape == (2, SMALL.channels, 4, 3)
 

@@ -15,7 +15,7 @@ from vsearch.media.isolated import DecodeProcess
 from vsearch.metrics import psnr
 from vsearch.models import load_codec, load_head, shipped_codec, shipped_head
 from vsearch.models.base import EmbeddingHead, LatentCodec
-from vsearch.models.dyadic_reader import split_payload
+from vsearch.models.dyadic_reader import Payload
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def head() -> EmbeddingHead:
 
 
 def palettes_of(chunk: bytes) -> bytes:
-    return split_payload(read_chunk(chunk).payload)[1]
+    return Payload.read(read_chunk(chunk).payload, retouched=True).palettes
 
 
 def test_there_are_three_tiers_from_coarse_to_fine(codec: LatentCodec) -> None:

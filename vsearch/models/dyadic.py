@@ -10,7 +10,7 @@ describes every byte.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from types import MappingProxyType
@@ -37,6 +37,9 @@ from vsearch.models.entropy import LATENT_LIMIT, Tables
 from vsearch.models.exact import HALVED, ExactPrediction, TableNetwork, step_plans
 from vsearch.models.layers import BLOCK, Network, placed
 from vsearch.models.motion import BLOCK_VALUES, FLAGS, Maps
+from vsearch.models.retouch import DetailTables, Retouching
+from vsearch.models.retoucher import Sample, retouching, sampled_frames
+from vsearch.models.shifts import Effort
 from vsearch.models.weights import ModelFiles, has_bfloat16, one_thread, torch_device
 from vsearch.models.whole import WholePrediction
 from vsearch.records import CHUNK_FRAMES, Latents
@@ -60,7 +63,7 @@ class CodedLatents(Latents):
     def of(cls, latents: Latents, chunk: bytes) -> CodedLatents:
         """The values are locked, so that the chunk stays theirs."""
         latents.values.flags.writeable = False
-        coded = cls(latents.values, latents.codec_id, latents.model_id, latents.level)
+        coded = cls(latents.values, latents.codec_id, latents.model_id, latents.level, latents.retouching)
         object.__setattr__(coded, "chunk", chunk)
         return coded
 
@@ -87,6 +90,7 @@ class DyadicCodec:
         self._tensors = files.numpy()
         _check_tensors(files, self._tensors, self.shape)
         self.tables = Tables.from_counts(self._tensors["tables.narrow"], self._tensors["tables.wide"])
+        self._detail_tables = DetailTables.of(self.tables, self._tensors) if self.shape.retouched else None
         self.rate = lru_cache(maxsize=LEVELS)(self._rate)
         self.rate(0)  # refuses weights whose sums are not exact, or whose rounding error cannot be bounded
 
@@ -168,24 +172,41 @@ class DyadicCodec:
     def encode(self, frames: NDArray[np.uint8], *, level: int | None = None, effort: str = "default") -> Latents:
         """frames: (T, 3, H, W) uint8 RGB, H and W multiples of 16, consecutive frames of one video.
 
-        Raises InputError for other sizes, levels and efforts.
+        Of more frames than a chunk holds nothing is retouched, and no chunk is made. Raises InputError for other sizes,
+        levels and efforts.
         """
         level = self.tiers["default"] if level is None else level
         if not 0 <= level < LEVELS or effort not in EFFORTS:
             raise InputError(f"level must be 0 to {LEVELS - 1} and effort one of {', '.join(EFFORTS)}")
         _check_frames(frames)
         rate = self.rate(level)
-        coded = []
-        for start in range(0, len(frames), CHUNK_FRAMES):
-            group = frames[start : start + CHUNK_FRAMES]
-            wanted = np.clip(self.analyse(group) * self.up(level), -LATENT_LIMIT, LATENT_LIMIT)
-            with one_thread():
-                coded.append(write_pictures(wanted, group, rate, EFFORTS[effort], prefix=self._prefix))
-        parts = [np.ascontiguousarray(c.values.transpose(0, 3, 1, 2)) for c in coded]
+        starts = range(0, len(frames), CHUNK_FRAMES)
+        coded = [self._coded(frames[start : start + CHUNK_FRAMES], rate, EFFORTS[effort]) for start in starts]
+        if len(coded) == 1:
+            return coded[0]
         size = frames.shape[2] // BLOCK, frames.shape[3] // BLOCK
-        values = np.concatenate(parts) if parts else np.zeros((0, self.shape.channels, *size), np.int16)
-        latents = Latents(values=values, codec_id=CODEC_ID, model_id=self.model_id, level=level)
-        return CodedLatents.of(latents, coded[0].chunk if len(coded) == 1 else b"")
+        nothing = np.zeros((0, self.shape.channels, *size), np.int16)
+        return self._latents(np.concatenate([nothing, *(part.values for part in coded)]), level)
+
+    def _coded(self, frames: NDArray[np.uint8], rate: Rate, effort: Effort) -> CodedLatents:
+        """Of the frames of one chunk."""
+        wanted = np.clip(self.analyse(frames) * self.up(rate.level), -LATENT_LIMIT, LATENT_LIMIT)
+        with one_thread():
+            coded = write_pictures(wanted, frames, rate, effort, prefix=self._prefix)
+        latents = self._latents(np.ascontiguousarray(coded.values.transpose(0, 3, 1, 2)), rate.level)
+        tables = self._detail_tables
+        if tables is None:
+            return CodedLatents.of(latents, coded.chunk())
+        which, stands_for = sampled_frames(frames)
+        sample = Sample.of(frames[which], self.decode(replace(latents, values=latents.values[which])), stands_for)
+        with one_thread():
+            bits, still = 8 * len(coded.chunk(b"")), bool((coded.values == coded.values[:1]).all())
+            found = retouching(sample, bits, tables, still=still).coded(tables)
+        return CodedLatents.of(replace(latents, retouching=found), coded.chunk(found))
+
+    def _latents(self, values: NDArray[np.int16], level: int, retouching: bytes = b"") -> Latents:
+        """values: (T, C, h, w)."""
+        return Latents(values, CODEC_ID, self.model_id, level, retouching)
 
     def up(self, level: int) -> NDArray[np.float32]:
         """(C,): what latents are multiplied by before they are rounded."""
@@ -215,7 +236,10 @@ class DyadicCodec:
                 pixels = self._decoder(batch.contiguous(memory_format=torch.channels_last), weights)
                 rgb = ((pixels + 0.5) * 255.0).round_().clamp_(0, 255).to(torch.uint8)
                 out[start : start + len(values)] = rgb.contiguous().cpu().numpy()
-        return out
+        if not latents.retouching or self._detail_tables is None:
+            return out
+        with one_thread():
+            return Retouching.read(latents.retouching, (h * BLOCK, w * BLOCK), self._detail_tables).on(out)
 
     def nearest(self, frames: NDArray[np.uint8], *, level: int | None = None) -> Latents:
         """The integers nearest to what the encoder says of each frame (T, 3, H, W) alone, without the writer's choices:
@@ -224,7 +248,7 @@ class DyadicCodec:
         level = self.tiers["default"] if level is None else level
         wanted = np.rint(np.clip(self.analyse(frames) * self.up(level), -LATENT_LIMIT, LATENT_LIMIT))
         values = np.ascontiguousarray(wanted.transpose(0, 3, 1, 2).astype(np.int16))
-        return Latents(values=values, codec_id=CODEC_ID, model_id=self.model_id, level=level)
+        return self._latents(values, level)
 
     def level_weights(self, level: int) -> torch.Tensor:
         """(1, anchors): how much each trained rate has of a level."""
@@ -255,7 +279,8 @@ class DyadicCodec:
             return latents.chunk
         values = np.ascontiguousarray(latents.values.transpose(0, 2, 3, 1))
         with one_thread():
-            return write_latents(values, self.rate(latents.level), prefix=self._prefix).chunk
+            coded = write_latents(values, self.rate(latents.level), prefix=self._prefix)
+        return coded.chunk(None if self._detail_tables is None else latents.retouching)
 
     def unpack(self, data: bytes) -> Latents:
         """Exactly the latents that were packed."""
@@ -265,15 +290,10 @@ class DyadicCodec:
         """Several chunks in lockstep: round by round, the network runs once for all of them."""
         opened = [self._opened(read_chunk(data)) for data in chunks]
         with one_thread():
-            found = read_chunks(opened, self.rate)
+            found = read_chunks(opened, self.rate, retouched=self.shape.retouched)
         return [
-            Latents(
-                values=np.ascontiguousarray(values.transpose(0, 3, 1, 2)),
-                codec_id=CODEC_ID,
-                model_id=self.model_id,
-                level=level,
-            )
-            for values, level in found
+            self._latents(np.ascontiguousarray(one.values.transpose(0, 3, 1, 2)), one.level, one.retouching)
+            for one in found
         ]
 
     def _opened(self, chunk: ChunkBytes) -> ChunkBytes:
@@ -354,8 +374,11 @@ def shape_of(decode: Mapping[str, Any]) -> DyadicShape:
         if len(decode["groups"]) <= HALVED or int(decode["anchors"]) != (LEVELS - 1) // LEVELS_AN_ANCHOR + 1:
             raise ValueError("too few groups, or another number of anchors than levels are made for")
         whole, spread, layers = decode.get("whole", False), decode.get("spread", False), decode.get("layers", 1)
-        if not (isinstance(whole, bool) and isinstance(spread, bool) and layers in range(1, MAX_LAYERS + 1)):
-            raise ValueError("whole and spread are true or false, layers a small number")
+        retouched = decode.get("retouched", False)
+        if not all(isinstance(flag, bool) for flag in (whole, spread, retouched)):
+            raise ValueError("whole, spread and retouched are true or false")
+        if layers not in range(1, MAX_LAYERS + 1):
+            raise ValueError("layers is a small number")
         a, b, c = (int(x) for x in decode["encoder_widths"])
         d, e, f = (int(x) for x in decode["decoder_widths"])
         at_16, at_8, at_4 = (int(x) for x in decode.get("decoder_depths", DyadicShape().decoder_depths))
@@ -372,6 +395,7 @@ def shape_of(decode: Mapping[str, Any]) -> DyadicShape:
             whole=whole,
             spread=spread,
             layers=int(layers),
+            retouched=retouched,
         )
     except (KeyError, TypeError, ValueError) as error:
         raise LatentError(f"the codec's model.json is malformed: {error!r}") from error

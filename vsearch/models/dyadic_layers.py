@@ -29,7 +29,8 @@ class DyadicShape:
     """Widths of the codec. groups: the latent channels in coding order; anchors: rates that were trained; predicted:
     of how many channels the prediction's neighbourhood is looked at; decoder_depths: residual blocks at 1/16, 1/8 and
     1/4 of the size; whole: whether the prediction network computes in whole numbers (`whole`), or in float64 (`exact`);
-    spread: whether it sees how far apart two sources of a prediction are; layers: hidden ones of each step.
+    spread: whether it sees how far apart two sources of a prediction are; layers: hidden ones of each step; retouched:
+    whether chunks say how their pictures are retouched (`retouch`).
     """
 
     groups: tuple[int, ...] = (8, 16, 40, 64)
@@ -42,6 +43,7 @@ class DyadicShape:
     whole: bool = False
     spread: bool = False
     layers: int = 1
+    retouched: bool = False
 
     @property
     def channels(self) -> int:

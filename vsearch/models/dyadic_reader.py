@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import accumulate, chain, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -269,6 +269,7 @@ class _OpenChunk:
     order: list[list[Turn]]
     heads: Mapping[int, FrameHead]
     reader: SymbolReader
+    retouching: bytes
     corrections: Mapping[tuple[int, int], list[Correction]]
     known: Knowledge = field(init=False)
 
@@ -309,13 +310,13 @@ class _OpenChunk:
             (scales if item.is_scale else means)[row, channel - start] = item.index
 
 
-def _open(chunk: ChunkBytes, rate_of: Callable[[int], Rate]) -> _OpenChunk:
-    level, palettes, payload = split_payload(chunk.payload)
-    rate = rate_of(level)
+def _open(chunk: ChunkBytes, rate_of: Callable[[int], Rate], *, retouched: bool) -> _OpenChunk:
+    payload = Payload.read(chunk.payload, retouched=retouched)
+    rate = rate_of(payload.level)
     t, c, h, w = chunk.shape
     order = rounds(t)
     step_of = steps_by_position(rate.network, h, w)
-    heads = read_entries(palettes, order, groups=len(rate.network.groups))
+    heads = read_entries(payload.palettes, order, groups=len(rate.network.groups))
     corrections: dict[tuple[int, int], list[Correction]] = {}
     for item in read_corrections(chunk.corrections):
         frame, inside = divmod(item.position, h * w * c)
@@ -333,7 +334,8 @@ def _open(chunk: ChunkBytes, rate_of: Callable[[int], Rate]) -> _OpenChunk:
         rate=rate,
         order=order,
         heads=heads,
-        reader=SymbolReader(rate.tables, payload),
+        reader=SymbolReader(rate.tables, payload.coded),
+        retouching=payload.retouching or b"",
         corrections=corrections,
     )
 
@@ -348,21 +350,34 @@ def steps_by_position(network: TableNetwork, h: int, w: int) -> Callable[[int, i
     return step
 
 
-def join_payload(level: int, palettes: bytes, coded: bytes) -> bytes:
-    """Level, length of the palettes, palettes, entropy-coded words."""
-    return write_varints([level, len(palettes)]) + palettes + coded
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """What a chunk holds besides corrections: its level, the palettes, how its pictures are retouched (None: of a model
+    that knows nothing of it), the entropy-coded words.
+    """
 
+    level: int
+    palettes: bytes
+    coded: bytes
+    retouching: bytes | None = None
 
-def split_payload(payload: bytes) -> tuple[int, bytes, bytes]:
-    """The parts that `join_payload` joined. Raises LatentError when they are cut off."""
-    ends = [i for i, byte in enumerate(payload[:20]) if byte < 0x80][:2]
-    if len(ends) < 2:
-        raise LatentError("a chunk's payload is cut off: the library is damaged there")
-    level, length = read_varints(payload[: ends[1] + 1])
-    start = ends[1] + 1
-    if start + length > len(payload):
-        raise LatentError("a chunk's payload is cut off: the library is damaged there")
-    return level, payload[start : start + length], payload[start + length :]
+    def joined(self) -> bytes:
+        listed = [part for part in (self.palettes, self.retouching) if part is not None]
+        return write_varints([self.level, *map(len, listed)]) + b"".join([*listed, self.coded])
+
+    @classmethod
+    def read(cls, payload: bytes, *, retouched: bool) -> Payload:
+        """Raises LatentError when it is cut off. retouched: whether the model knows of that."""
+        n = 3 if retouched else 2
+        ends = [i + 1 for i, byte in enumerate(payload[: 10 * n]) if byte < 0x80][:n]
+        if len(ends) < n:
+            raise LatentError("a chunk's payload is cut off: the library is damaged there")
+        level, *lengths = read_varints(payload[: ends[-1]])
+        cuts = list(accumulate(lengths, initial=ends[-1]))
+        if cuts[-1] > len(payload):
+            raise LatentError("a chunk's payload is cut off: the library is damaged there")
+        listed = [payload[start:stop] for start, stop in pairwise(cuts)]
+        return cls(level, listed[0], payload[cuts[-1] :], listed[1] if retouched else None)
 
 
 def read_map(reader: SymbolReader, n: int, h: int, w: int) -> NDArray[np.uint8]:
@@ -382,9 +397,20 @@ def read_map(reader: SymbolReader, n: int, h: int, w: int) -> NDArray[np.uint8]:
     return ended_map(choices, h, w)
 
 
-def read_chunks(chunks: Sequence[ChunkBytes], rate_of: Callable[[int], Rate]) -> list[tuple[Shorts, int]]:
-    """(T, h, w, C) int16 and the level of each chunk. Raises LatentError."""
-    opened = [_open(chunk, rate_of) for chunk in chunks]
+@dataclass(frozen=True, slots=True, eq=False)
+class ReadChunk:
+    """values: (T, h, w, C) int16."""
+
+    values: Shorts
+    level: int
+    retouching: bytes
+
+
+def read_chunks(
+    chunks: Sequence[ChunkBytes], rate_of: Callable[[int], Rate], *, retouched: bool = False
+) -> list[ReadChunk]:
+    """What each chunk holds. retouched: whether the model knows of retouching. Raises LatentError."""
+    opened = [_open(chunk, rate_of, retouched=retouched) for chunk in chunks]
     alike: dict[tuple[int, int, int], list[_OpenChunk]] = {}
     for chunk in opened:
         alike.setdefault((chunk.rate.level, *chunk.values.shape[1:3]), []).append(chunk)
@@ -399,7 +425,7 @@ def read_chunks(chunks: Sequence[ChunkBytes], rate_of: Callable[[int], Rate]) ->
                     frames += len(waiting[-1].order[depth])
                     batch.append(waiting.pop())
                 _read_round(batch, depth)
-    return [(chunk.values, chunk.rate.level) for chunk in opened]
+    return [ReadChunk(chunk.values, chunk.rate.level, chunk.retouching) for chunk in opened]
 
 
 def _read_round(chunks: Sequence[_OpenChunk], depth: int) -> None:

@@ -20,10 +20,10 @@ from vsearch.bitstream import ChunkBytes, write_chunk
 from vsearch.models.dyadic_reader import (
     Choices,
     Knowledge,
+    Payload,
     Places,
     Rate,
     is_plain,
-    join_payload,
     nearest,
     plain_entry,
     write_entries,
@@ -70,10 +70,18 @@ ALONE_WEIGHT = 2.6  # of a frame that is a chunk by itself: about what frames of
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Coded:
-    """values: (T, h, w, C) int16 as chosen; chunk: their bytes."""
+    """values: (T, h, w, C) int16 as chosen, and what a chunk of them is made of."""
 
     values: Shorts
-    chunk: bytes
+    prefix: bytes
+    corrections: bytes
+    payload: Payload
+
+    def chunk(self, retouching: bytes | None = None) -> bytes:
+        """Its bytes. retouching: of a model that knows of it."""
+        t, h, w, c = self.values.shape
+        payload = replace(self.payload, retouching=retouching).joined()
+        return write_chunk(ChunkBytes(CODEC_ID, self.prefix, (t, c, h, w), self.corrections, payload))
 
 
 def write_pictures(
@@ -132,10 +140,8 @@ class ChunkWriter:
         for depth in range(len(self._order)):
             self._round(depth)
         self._corrections.sort(key=lambda item: (item.position, item.is_scale))
-        t, h, w, c = self._size
-        payload = join_payload(self._rate.level, write_entries(self._guesses, self.left_out), self._coder.bytes())
-        chunk = ChunkBytes(CODEC_ID, prefix, (t, c, h, w), write_corrections(self._corrections), payload)
-        return Coded(self._values, write_chunk(chunk))
+        payload = Payload(self._rate.level, write_entries(self._guesses, self.left_out), self._coder.bytes())
+        return Coded(self._values, prefix, write_corrections(self._corrections), payload)
 
     def _round(self, depth: int) -> None:
         turns = self._order[depth]

@@ -8,7 +8,7 @@ writer really saw, so that it costs minutes.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -32,6 +32,7 @@ from vsearch.training.chunks import as_pixels, at_levels, chunk_frames, previews
 from vsearch.training.data import PackedEntry, PackedFrames
 from vsearch.training.polish import Picture, polish_decoder, written
 from vsearch.training.prediction import Seen, by_size, observe, prediction_tensors, train_prediction, within_bound
+from vsearch.training.retouching import counted_detail, plain_detail
 from vsearch.training.tables import counted_pair, laplace_pair
 from vsearch.training.widen import deeper, wider_prediction
 
@@ -141,9 +142,10 @@ def export_dyadic(
     tiers: dict[str, int],
     training: dict[str, Any],
     tables: tuple[NDArray[np.int32], NDArray[np.int32]] | None = None,
+    detail: Mapping[str, NDArray[np.uint8]] | None = None,
 ) -> ModelFiles:
     """Write a trained codec as a model folder, every level's numbers included. tables: narrow and wide probability
-    tables (None: Laplace ones).
+    tables (None: Laplace ones); detail: those of a codec that retouches (None: `plain_detail`).
 
     Raises LatentError when it cannot be exact.
     """
@@ -176,7 +178,10 @@ def export_dyadic(
         "encoder_widths": list(shape.encoder_widths),
         "decoder_widths": list(shape.decoder_widths),
         "decoder_depths": list(shape.decoder_depths),
+        **({"retouched": True} if shape.retouched else {}),
     }
+    if shape.retouched:
+        tensors |= detail or plain_detail()
     files = write_model(
         folder,
         kind="codec",
@@ -320,9 +325,12 @@ def finish(
             chosen = _written(sources, recipe, len(recipe.steps), progress)
             _polish(networks, written(DyadicCodec(files), chosen), lambdas, recipe, precision, structure)
         seen = _prediction_pass(networks, DyadicCodec(files), sources, recipe, number, progress)
-        files = export(networks, tables=counted_pair(networks, seen))
+        tables = counted_pair(networks, seen)
+        files = export(networks, tables=tables)
         del seen  # gigabytes
-    return files
+    moving = replace(sources, photos=[])  # a picture by itself has no detail
+    detail = counted_detail(DyadicCodec(files), _written(moving, recipe, len(recipe.steps) + 1, progress))
+    return export(networks, tables=tables, detail=detail)
 
 
 def grown(networks: DyadicNetworks, recipe: PredictionRecipe) -> DyadicNetworks:
@@ -334,6 +342,7 @@ def grown(networks: DyadicNetworks, recipe: PredictionRecipe) -> DyadicNetworks:
     if recipe.depths:
         at_16, at_8, at_4 = recipe.depths
         networks = deeper(networks, (at_16, at_8, at_4))
+    networks.shape = replace(networks.shape, retouched=True)
     return networks
 
 

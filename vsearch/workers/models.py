@@ -124,12 +124,14 @@ def _described(latents: Latents) -> dict[str, Any]:
         "codec_id": latents.codec_id,
         "model_id": latents.model_id,
         "level": latents.level,
+        "retouching": latents.retouching.hex(),
     }
 
 
 def _latents(fields: dict[str, Any], payload: bytes) -> Latents:
     values = np.frombuffer(bytearray(payload), np.int16).reshape(fields["shape"])  # one that can be written to
-    return Latents(values, fields["codec_id"], fields["model_id"], fields["level"])
+    retouching = bytes.fromhex(fields["retouching"])
+    return Latents(values, fields["codec_id"], fields["model_id"], fields["level"], retouching)
 
 
 # The child's side
