@@ -100,6 +100,7 @@ def same(packed: Latents, unpacked: Latents) -> bool:
     return (
         packed.level == unpacked.level
         and packed.model_id == unpacked.model_id
+        and packed.retouching == unpacked.retouching
         and np.array_equal(packed.values, unpacked.values)
     )
 

@@ -130,7 +130,7 @@ def exactness(there: DyadicCodec, here: DyadicCodec, frames: Frames) -> dict[str
 
 
 def same(one: Latents, other: Latents) -> bool:
-    return one.level == other.level and np.array_equal(one.values, other.values)
+    return (one.level, one.retouching) == (other.level, other.retouching) and np.array_equal(one.values, other.values)
 
 
 def rows(figures: Mapping[str, Any]) -> Sequence[tuple[str, ...]]:

@@ -21,11 +21,12 @@ from numpy.typing import NDArray
 
 from vsearch.errors import InputError
 from vsearch.extract import quantise
+from vsearch.latents import latents_at_hand
 from vsearch.models import load_codec, load_head
 from vsearch.models.base import EmbeddingHead, LatentCodec
 from vsearch.models.weights import ModelFiles, write_card
 from vsearch.progress import Progress, SilentProgress
-from vsearch.records import EmbeddingBlock, Latents, Segment
+from vsearch.records import CHUNK_FRAMES, EmbeddingBlock, Latents, Segment
 from vsearch.search.calibration import (
     FEATURES,
     LOOK_FEATURES,
@@ -266,14 +267,14 @@ def _queries(excerpt: Excerpt, codec: LatentCodec, head: EmbeddingHead) -> Itera
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Gallery:
-    """All packed videos as a library keeps them. latents: of each; vectors: (n, d), of all tracks one after the other,
-    which begin at firsts.
+    """All packed videos as a library keeps them. latents: of each, chunk by chunk; vectors: (n, d), of all tracks one
+    after the other, which begin at firsts.
     """
 
     codec: LatentCodec
     head: EmbeddingHead
     entries: list[PackedEntry]
-    latents: list[Latents]
+    latents: list[list[Latents]]
     tracks: list[Track]
     vectors: NDArray[np.float32]
     firsts: NDArray[np.int64]
@@ -289,8 +290,8 @@ class _Gallery:
 
     def pictures(self, number: int) -> Pictures:
         """Those of a video, as a library would show them."""
-        latents = self.latents[number]
-        return lambda rows: self.codec.decode(replace(latents, values=latents.values[rows]))
+        latents = latents_at_hand(self.latents[number])
+        return lambda rows: np.concatenate([self.codec.decode(some) for some in latents(rows)])
 
     def besides(self, of: Excerpt) -> Track | None:
         """The video that an excerpt is of, without that moment; None where nothing else of it is kept."""
@@ -338,11 +339,12 @@ class _Gallery:
 
 def _kept(
     number: int, packed: PackedFrames, entry: PackedEntry, codec: LatentCodec, head: EmbeddingHead
-) -> tuple[Latents, Track]:
-    """What a library keeps of a video."""
+) -> tuple[list[Latents], Track]:
+    """What a library keeps of a video: the latents of its chunks, and its vectors."""
     pictures, times = library_frames(packed, entry)
-    latents = codec.encode(pictures)
-    values, scale = quantise(head.embed(latents))
+    groups = [pictures[first : first + CHUNK_FRAMES] for first in range(0, len(pictures), CHUNK_FRAMES)]
+    latents = [codec.encode(group) for group in groups]
+    values, scale = quantise(np.concatenate([head.embed(one) for one in latents]))
     vectors = EmbeddingBlock(head.model_id, 0, values, scale, np.zeros(len(values), bool)).unit_vectors()
     duration = entry.shape[0] / entry.fps
     return latents, Track(number, np.arange(len(times)), vectors, times, np.append(times[1:], duration), duration)

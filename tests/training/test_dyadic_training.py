@@ -122,6 +122,8 @@ def test_a_trained_model_encodes_and_its_chunks_come_back(trained: Path, first: 
     codec = DyadicCodec.load(trained / "model")
     assert codec.shape.groups == (*SMALL.groups, 6)
     assert codec.tiers == {"low": 8, "default": 21, "high": 40}
+    assert codec.shape.retouched
+    assert {"retouch.blocks", "retouch.scales"} <= ModelFiles.read(trained / "model").numpy().keys()
     frames = np.stack(list(scene_frames(3, 5, (64, 96))))
     for level in (0, 20, 48):
         latents = codec.encode(frames, level=level)

@@ -74,6 +74,10 @@ def test_frames_latents_chunks_and_vectors_are_the_same(
     written, own = codec.encode(frames), here[0].encode(frames)
     assert (written.codec_id, written.model_id, written.level) == (own.codec_id, own.model_id, own.level)
     assert np.array_equal(written.values, own.values)
+    assert written.retouching == own.retouching
+    assert bool(own.retouching) == (own.codec_id == 2)  # the shipped codec's are retouched
+    assert np.array_equal(codec.decode(written), here[0].decode(own))
+    assert codec.unpack(codec.pack(written)).retouching == own.retouching
     nearest = codec.nearest(frames)
     assert np.array_equal(nearest.values, here[0].nearest(frames).values)
     assert np.array_equal(head.embed(nearest), here[1].embed(nearest))

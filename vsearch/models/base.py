@@ -40,7 +40,9 @@ class LatentCodec(Protocol):
         ...
 
     def decode(self, latents: Latents) -> NDArray[np.uint8]:
-        """Pictures (T, 3, H, W) uint8 RGB of the latents alone. Raises LatentError for other weights' latents."""
+        """Pictures (T, 3, H, W) uint8 RGB of the latents and their retouching. Raises LatentError for other weights'
+        latents, and for retouching that cannot be read.
+        """
         ...
 
     def pack(self, latents: Latents) -> bytes:

@@ -32,13 +32,13 @@ from vsearch.models.dyadic_layers import (
     anchor_weights,
 )
 from vsearch.models.dyadic_reader import Rate, read_chunks
-from vsearch.models.dyadic_writer import CODEC_ID, EFFORTS, write_latents, write_pictures
+from vsearch.models.dyadic_writer import CODEC_ID, EFFORTS, Coded, write_latents, write_pictures
 from vsearch.models.entropy import LATENT_LIMIT, Tables
 from vsearch.models.exact import HALVED, ExactPrediction, TableNetwork, step_plans
 from vsearch.models.layers import BLOCK, Network, placed
 from vsearch.models.motion import BLOCK_VALUES, FLAGS, Maps
 from vsearch.models.retouch import DetailTables, Retouching
-from vsearch.models.retoucher import Sample, retouching, sampled_frames
+from vsearch.models.retoucher import Sample, best_retouching, sampled_frames
 from vsearch.models.shifts import Effort
 from vsearch.models.weights import ModelFiles, has_bfloat16, one_thread, torch_device
 from vsearch.models.whole import WholePrediction
@@ -46,6 +46,7 @@ from vsearch.records import CHUNK_FRAMES, Latents
 
 BATCH = 8  # frames a network call; every call of the encoder is padded to it
 BLOCKS_ON_GPU = 1 << 14  # a call at most, where BATCH frames have fewer: starting calls is what a GPU waits for
+RETOUCHINGS_KEPT = 4  # of chunks whose frames are often decoded one by one; half a MB each
 MAX_LAYERS = 8  # of the prediction network
 MAX_DEPTH = 32  # residual blocks of the decoder at one size
 MAX_BLOCKS = 8192  # of 16x16 pixels in a frame: what is larger is no preview, and a chunk of it no honest one
@@ -90,6 +91,7 @@ class DyadicCodec:
         self._tensors = files.numpy()
         _check_tensors(files, self._tensors, self.shape)
         self.tables = Tables.from_counts(self._tensors["tables.narrow"], self._tensors["tables.wide"])
+        self._retouching = lru_cache(maxsize=RETOUCHINGS_KEPT)(Retouching.read)
         self._detail_tables = DetailTables.of(self.tables, self._tensors) if self.shape.retouched else None
         self.rate = lru_cache(maxsize=LEVELS)(self._rate)
         self.rate(0)  # refuses weights whose sums are not exact, or whose rounding error cannot be bounded
@@ -181,27 +183,30 @@ class DyadicCodec:
         _check_frames(frames)
         rate = self.rate(level)
         starts = range(0, len(frames), CHUNK_FRAMES)
-        coded = [self._coded(frames[start : start + CHUNK_FRAMES], rate, EFFORTS[effort]) for start in starts]
-        if len(coded) == 1:
-            return coded[0]
+        if len(starts) == 1:
+            return self._retouched(frames, *self._coded(frames, rate, EFFORTS[effort]))
+        coded = [self._coded(frames[start : start + CHUNK_FRAMES], rate, EFFORTS[effort])[0] for start in starts]
         size = frames.shape[2] // BLOCK, frames.shape[3] // BLOCK
         nothing = np.zeros((0, self.shape.channels, *size), np.int16)
         return self._latents(np.concatenate([nothing, *(part.values for part in coded)]), level)
 
-    def _coded(self, frames: NDArray[np.uint8], rate: Rate, effort: Effort) -> CodedLatents:
-        """Of the frames of one chunk."""
+    def _coded(self, frames: NDArray[np.uint8], rate: Rate, effort: Effort) -> tuple[Latents, Coded]:
+        """The frames of one chunk."""
         wanted = np.clip(self.analyse(frames) * self.up(rate.level), -LATENT_LIMIT, LATENT_LIMIT)
         with one_thread():
             coded = write_pictures(wanted, frames, rate, effort, prefix=self._prefix)
-        latents = self._latents(np.ascontiguousarray(coded.values.transpose(0, 3, 1, 2)), rate.level)
+        return self._latents(np.ascontiguousarray(coded.values.transpose(0, 3, 1, 2)), rate.level), coded
+
+    def _retouched(self, frames: NDArray[np.uint8], latents: Latents, coded: Coded) -> CodedLatents:
+        """With what some of the frames say of how their pictures are corrected, if the model knows of that."""
         tables = self._detail_tables
         if tables is None:
-            return CodedLatents.of(latents, coded.chunk())
+            return CodedLatents.of(latents, coded.chunk(None))
         which, stands_for = sampled_frames(frames)
         sample = Sample.of(frames[which], self.decode(replace(latents, values=latents.values[which])), stands_for)
         with one_thread():
             bits, still = 8 * len(coded.chunk(b"")), bool((coded.values == coded.values[:1]).all())
-            found = retouching(sample, bits, tables, still=still).coded(tables)
+            found = best_retouching(sample, bits, tables, still=still).coded(tables)
         return CodedLatents.of(replace(latents, retouching=found), coded.chunk(found))
 
     def _latents(self, values: NDArray[np.int16], level: int, retouching: bytes = b"") -> Latents:
@@ -221,7 +226,9 @@ class DyadicCodec:
         return bytes.fromhex(self.model_id[:8])
 
     def decode(self, latents: Latents) -> NDArray[np.uint8]:
-        """Pictures (T, 3, H, W) uint8 RGB. Raises LatentError for latents of other weights."""
+        """Pictures (T, 3, H, W) uint8 RGB. Raises LatentError for latents of other weights, and where their retouching
+        cannot be read: whoever needs the latents alone does not notice that.
+        """
         self._check(latents)
         t, _, h, w = latents.values.shape
         out = np.empty((t, 3, h * BLOCK, w * BLOCK), np.uint8)
@@ -239,7 +246,7 @@ class DyadicCodec:
         if not latents.retouching or self._detail_tables is None:
             return out
         with one_thread():
-            return Retouching.read(latents.retouching, (h * BLOCK, w * BLOCK), self._detail_tables).on(out)
+            return self._retouching(latents.retouching, (h * BLOCK, w * BLOCK), self._detail_tables).on(out)
 
     def nearest(self, frames: NDArray[np.uint8], *, level: int | None = None) -> Latents:
         """The integers nearest to what the encoder says of each frame (T, 3, H, W) alone, without the writer's choices:

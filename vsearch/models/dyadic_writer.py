@@ -39,7 +39,7 @@ from vsearch.models.entropy import (
     write_corrections,
 )
 from vsearch.models.exact import Choice, StepPlan
-from vsearch.models.layers import N_SCALES
+from vsearch.models.layers import scale_index
 from vsearch.models.motion import (
     LATENT_LIMIT,
     Entry,
@@ -77,8 +77,8 @@ class Coded:
     corrections: bytes
     payload: Payload
 
-    def chunk(self, retouching: bytes | None = None) -> bytes:
-        """Its bytes. retouching: of a model that knows of it."""
+    def chunk(self, retouching: bytes | None) -> bytes:
+        """Its bytes. retouching: None for a model that knows nothing of it."""
         t, h, w, c = self.values.shape
         payload = replace(self.payload, retouching=retouching).joined()
         return write_chunk(ChunkBytes(CODEC_ID, self.prefix, (t, c, h, w), self.corrections, payload))
@@ -313,8 +313,7 @@ def near_boundary(x: NDArray[np.float64]) -> NDArray[np.bool_]:
 
 def scale_for(distance: NDArray[np.int32]) -> NDArray[np.int32]:
     """The scale index of a Laplace density as wide as a distance, at least 1."""
-    step = 5.95 / (N_SCALES - 1)
-    return np.clip(np.rint(np.log(distance / 0.06) / step), 1, N_SCALES - 1).astype(np.int32)
+    return np.asarray(scale_index(distance), np.int32)
 
 
 def chosen(

@@ -9,9 +9,11 @@ and latents (`ContextNetwork`) uses add, multiply and clamp alone, so that its r
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -19,6 +21,7 @@ from vsearch.models.entropy import CONTEXT_LIMIT, MAX_ACTIVATION
 
 BLOCK = 16
 N_SCALES = 40
+LEAST_SCALE, SCALE_STEP = 0.06, 5.95 / (N_SCALES - 1)  # of Laplace densities: the first, and the logarithm of a ratio
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,4 +241,10 @@ class ContextNetwork(nn.Module):
 
 def scale_of_index(index: Tensor) -> Tensor:
     """The Laplace scale b of a (real-valued) scale index: 0.06 at 0, about 23 at N_SCALES - 1, in even ratios."""
-    return 0.06 * torch.exp(index * (5.95 / (N_SCALES - 1)))
+    return LEAST_SCALE * torch.exp(index * SCALE_STEP)
+
+
+def scale_index(size: NDArray[Any] | float) -> NDArray[np.int64]:
+    """The scale index, 1 to N_SCALES - 1, of Laplace densities for numbers of such a size."""
+    index = np.rint(np.log(np.maximum(size, LEAST_SCALE) / LEAST_SCALE) / SCALE_STEP)
+    return np.asarray(np.clip(index, 1, N_SCALES - 1), np.int64)

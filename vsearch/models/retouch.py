@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from vsearch.errors import LatentError
 from vsearch.models.entropy import MEAN_STEPS, SymbolReader, SymbolWriter, Tables
-from vsearch.models.layers import N_SCALES
+from vsearch.models.layers import scale_index
 
 OWN_KNOTS = 17  # of a curve over a colour's own values
 OTHER_KNOTS = 9  # of one over another colour's
@@ -31,6 +31,7 @@ CHROMA_STEP = 0.5  # of luma's: an error of it is spread over four pixels, and s
 SIDE = 8
 COUNTS = 8  # how many coefficients of a block are not 0 is known by the length of that number in bits, 0 to 7
 DIAGONALS = 2 * SIDE - 1
+DETAIL_LIMIT = 4096  # grey levels: far beyond what is left of them at the end
 _CURVES, _OTHERS, _DETAIL = 1, 2, 4
 _PARTS = 32  # of a grey level, in which curves are added up
 
@@ -104,7 +105,7 @@ class Retouching:
 
     @classmethod
     def read(cls, data: bytes, size: tuple[int, int], coding: DetailTables) -> Retouching:
-        """Of pictures of `size` (H, W), multiples of 16. Raises LatentError for what no writer writes."""
+        """Of pictures of `size` (H, W), multiples of 16. Raises LatentError for what cannot be read."""
         if not data:
             return cls.nothing()
         flags, step, rest = data[0], 0, data[1:]
@@ -162,8 +163,9 @@ class Retouching:
 
     @cached_property
     def _detail(self) -> NDArray[np.int16]:
-        """(3, H, W) grey levels to be added."""
-        return np.rint(detail_picture(self.planes, self.step)).astype(np.int16)
+        """(3, H, W) grey levels to be added; more than DETAIL_LIMIT makes black or white of any value."""
+        levels = np.rint(detail_picture(self.planes, self.step))
+        return np.clip(levels, -DETAIL_LIMIT, DETAIL_LIMIT).astype(np.int16)
 
 
 def other_colours(colour: int) -> tuple[int, ...]:
@@ -188,6 +190,11 @@ def plane_shapes(size: tuple[int, int]) -> Iterator[tuple[int, int]]:
         yield height // scale // SIDE, width // scale // SIDE
 
 
+def unit(step: int, number: int) -> float:
+    """What a coefficient of 1 is in Y, Cb or Cr (number 0, 1, 2)."""
+    return step / STEP_PARTS * (CHROMA_STEP if number else 1.0)
+
+
 def detail_planes(residual: NDArray[np.floating]) -> Iterator[NDArray[np.float64]]:
     """A residual (3, H, W) in RGB -> coefficients of Y, Cb and Cr, (rows, columns, 64) each."""
     planes = np.tensordot(FROM_RGB, residual, axes=1)
@@ -206,8 +213,7 @@ def detail_picture(planes: tuple[Integers, ...], step: int) -> NDArray[np.float6
     pictures = []
     for number, plane in enumerate(planes):
         rows, columns, _ = plane.shape
-        unit = step / STEP_PARTS * (CHROMA_STEP if number else 1.0)
-        blocks = COSINES.T @ plane.reshape(rows, columns, SIDE, SIDE) @ COSINES * unit
+        blocks = COSINES.T @ plane.reshape(rows, columns, SIDE, SIDE) @ COSINES * unit(step, number)
         picture = blocks.transpose(0, 2, 1, 3).reshape(rows * SIDE, columns * SIDE)
         pictures.append(picture.repeat(2, 0).repeat(2, 1) if number else picture)
     return np.asarray(np.tensordot(TO_RGB, np.stack(pictures), axes=1))
@@ -219,7 +225,7 @@ def detail_picture(planes: tuple[Integers, ...], step: int) -> NDArray[np.float6
 def _write_knots(coder: SymbolWriter, knots: Integers, tables: Tables) -> None:
     some = knots != 0
     share = min(255, int(some.mean() * 256))
-    scale = knot_scale(float(np.abs(knots[some]).mean()), tables)
+    scale = min(int(scale_index(np.abs(knots[some]).mean())), tables.n_scales - 1)
     coder.uniform(np.array([share, scale]), 256)
     coder.flags(some, (share + 0.5) / 256)
     coder.write(knots[some], np.zeros(int(some.sum()), np.int64), np.full(int(some.sum()), scale))
@@ -237,22 +243,17 @@ def _read_knots(reader: SymbolReader, n: int, tables: Tables) -> Integers:
     return knots
 
 
-def knot_scale(mean: float, tables: Tables) -> int:
-    """The scale index of tables for numbers of so large a mean size."""
-    step = 5.95 / (N_SCALES - 1)
-    return int(np.clip(round(float(np.log(max(mean, 0.06) / 0.06)) / step), 1, tables.n_scales - 1))
-
-
-# Planes: how many coefficients of each block are not 0 (the length of that number), then those of blocks that have some
+# Planes: how many coefficients of each block are not 0 (the length of that number), then those of blocks with some.
+# A row of blocks at a time: a reader of a forged chunk shall not need much memory at once
 
 
 def _write_plane(coder: SymbolWriter, plane: Integers, coding: DetailTables, chroma: int) -> None:
     lengths = count_lengths(plane)
     for where, means, scale in passes(lengths, coding.blocks[chroma]):
         coder.write(lengths[where], means[where], np.full(int(where.sum()), scale))
-    some = lengths > 0
-    scales = coding.scales[chroma][lengths[some] - 1][:, DIAGONAL].ravel()
-    coder.write(plane[some].ravel(), np.zeros(scales.size, np.int64), scales)
+    for blocks, row in zip(plane, lengths, strict=True):
+        scales = _scales(row, coding.scales[chroma])
+        coder.write(blocks[row > 0].ravel(), np.zeros_like(scales), scales)
 
 
 def _read_plane(reader: SymbolReader, shape: tuple[int, int], coding: DetailTables, chroma: int) -> Integers:
@@ -261,20 +262,25 @@ def _read_plane(reader: SymbolReader, shape: tuple[int, int], coding: DetailTabl
         lengths[where] = reader.read(means[where], np.full(int(where.sum()), scale))
     if lengths.min(initial=0) < 0 or lengths.max(initial=0) >= COUNTS:
         raise _damaged()
-    some = lengths > 0
-    scales = coding.scales[chroma][lengths[some] - 1][:, DIAGONAL].ravel()
     plane = np.zeros((*shape, SIDE * SIDE), np.int64)
-    plane[some] = reader.read(np.zeros(scales.size, np.int64), scales).reshape(-1, SIDE * SIDE)
+    for blocks, row in zip(plane, lengths, strict=True):
+        scales = _scales(row, coding.scales[chroma])
+        blocks[row > 0] = reader.read(np.zeros_like(scales), scales).reshape(-1, SIDE * SIDE)
     return plane
+
+
+def _scales(lengths: Integers, by_length: Integers) -> Integers:
+    """Scale indices of all coefficients of those blocks of a row that have some, block by block."""
+    return np.asarray(by_length[lengths[lengths > 0] - 1][:, DIAGONAL].ravel(), np.int64)
 
 
 def count_lengths(plane: Integers) -> Integers:
     """(rows, columns): of each block the length in bits of how many coefficients are not 0."""
     counts = np.count_nonzero(plane, axis=-1)
-    return np.asarray(np.ceil(np.log2(counts + 1)), np.int64)
+    return np.asarray(np.frexp(counts)[1], np.int64)
 
 
-def passes(lengths: Integers, coding: Integers) -> Iterator[tuple[NDArray[np.bool_], Integers, int]]:
+def passes(lengths: Integers, numbers: Integers) -> Iterator[tuple[NDArray[np.bool_], Integers, int]]:
     """Where each of three passes codes lengths, their means in eighths, and a scale index: every second block of every
     second row; those between four of them, from the mean of these; the others, from the four blocks beside them.
     A neighbour beyond an edge is the one on the other side. `lengths` is filled by who iterates.
@@ -283,10 +289,10 @@ def passes(lengths: Integers, coding: Integers) -> Iterator[tuple[NDArray[np.boo
     y, x = np.arange(rows)[:, None] % 2, np.arange(columns)[None, :] % 2
     diagonal, beside = ((-1, -1), (-1, 1), (1, -1), (1, 1)), ((-1, 0), (0, -1), (0, 1), (1, 0))
     for number, (where, around) in enumerate((((y + x) == 0, ()), (y * x == 1, diagonal), ((y + x) == 1, beside))):
-        means = np.full(lengths.shape, coding[3])
+        means = np.full(lengths.shape, numbers[3])
         if around:
             means = np.sum([_shifted(lengths, *way) for way in around], 0) * MEAN_STEPS // len(around)
-        yield where, means, int(coding[number])
+        yield where, means, int(numbers[number])
 
 
 def _shifted(values: Integers, dy: int, dx: int) -> Integers:

@@ -1,7 +1,7 @@
 """How a chunk's pictures are best retouched: what its writer finds by decoding some of them (`retouch` has the form).
 
-Everything is weighed by what the rest of the chunk paid for quality: where bytes halve an error at the rate of the
-codec's own levels, a chunk of R bits and squared error D buys about `WORTH` D / R for its last bit.
+Everything is weighed by what the rest of the chunk paid for quality: by the codec's own levels a chunk of R bits and
+squared error D lessens that error by about D / R for one bit more.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsearch.models.retouch import (
-    CHROMA_STEP,
     KNOT_LIMIT,
     OTHER_KNOTS,
     OWN_KNOTS,
@@ -25,9 +24,9 @@ from vsearch.models.retouch import (
     Retouching,
     detail_planes,
     other_colours,
+    unit,
 )
 
-WORTH = 1.0
 SAMPLED = 8  # frames of a chunk that are decoded for it
 LOOKED_AT = 65536  # pixels of them by which curves are fitted
 OTHERS_SAVE = 0.003  # of the error of a picture: what curves over other colours must save for one to take their time
@@ -48,11 +47,12 @@ Floats = NDArray[np.float64]
 @dataclass(frozen=True, slots=True, eq=False)
 class Sample:
     """Some of a chunk's frames, (m, 3, H, W) uint8 RGB, and what its latents decode to. counts: (m,) how much each
-    counts, all together as much as the chunk has frames; error: the squared error of all frames, so counted.
+    counts, all together as much as the chunk has frames, n; error: the squared error of all frames, so counted.
     """
 
     frames: NDArray[np.uint8]
     shown: NDArray[np.uint8]
+    n: int
     counts: Floats
     error: float
 
@@ -64,8 +64,9 @@ class Sample:
         missing = (frames.astype(np.int16) - shown).reshape(len(frames), -1).astype(np.float32)
         errors = np.array([float(np.vdot(one, one)) for one in missing])
         weights = stands_for / (errors / missing.shape[1] + LEAST_ERROR)
-        counts = stands_for.sum() * weights / weights.sum()
-        return cls(frames, shown, counts, float(counts @ errors))
+        n = int(stands_for.sum())
+        counts = n * weights / weights.sum()
+        return cls(frames, shown, n, counts, float(counts @ errors))
 
 
 def sampled_frames(frames: NDArray[np.uint8]) -> tuple[Integers, Integers]:
@@ -88,15 +89,15 @@ def sampled_frames(frames: NDArray[np.uint8]) -> tuple[Integers, Integers]:
     return np.array(chosen)[order], np.bincount(likest, minlength=len(chosen))
 
 
-def retouching(sample: Sample, bits: int, coding: DetailTables, *, still: bool = False) -> Retouching:
+def best_retouching(sample: Sample, bits: int, coding: DetailTables, *, still: bool = False) -> Retouching:
     """What is worth its bits. bits: what the chunk takes without it; still: whether nothing ever changes in it. Such a
     picture is as fine as its level says, and costs next to nothing after its first frame: it gets no detail.
     """
     if not sample.error:
         return Retouching.nothing()
-    price = WORTH * sample.error / bits  # of a bit, in squared errors
+    price = sample.error / bits  # of a bit, in squared errors
     found = _with_curves(Retouching.nothing(), sample, price)
-    if not still and sample.counts.sum() >= LEAST_FRAMES and _lasts(sample, price):
+    if not still and sample.n >= LEAST_FRAMES and _lasts(sample, price):
         found = _with_detail(found, sample, price * DETAIL_WORTH, coding)
     return found
 
@@ -106,12 +107,7 @@ def retouching(sample: Sample, bits: int, coding: DetailTables, *, still: bool =
 
 def _with_curves(found: Retouching, sample: Sample, price: float) -> Retouching:
     """By least squares over pixels of the sample. What knots have in common is counted by value, not pixel by pixel."""
-    stride = max(1, sample.frames[:, 0].size // LOOKED_AT)
-    while gcd(stride, sample.frames.shape[3]) > 1:  # or only some columns would be seen
-        stride += 1
-    frames, shown = (x.transpose(1, 0, 2, 3).reshape(3, -1)[:, ::stride] for x in (sample.frames, sample.shown))
-    owner = np.arange(sample.frames[:, 0].size)[::stride] // sample.frames[0, 0].size
-    counts = sample.counts[owner] * stride  # pixels that one of them stands for
+    frames, shown, counts = _some_pixels(sample)
     wanted = (frames.astype(np.float64) - shown) * counts
     pairs = {
         (a, b): np.bincount(shown[a].astype(np.intp) * 256 + shown[b], counts, 1 << 16).reshape(256, 256)
@@ -130,6 +126,16 @@ def _with_curves(found: Retouching, sample: Sample, price: float) -> Retouching:
         knots[:k] = worthwhile_knots(products[:k, :k], missing[:k], price)
         own[colour], others[colour] = knots[:OWN_KNOTS], knots[OWN_KNOTS:].reshape(2, OTHER_KNOTS)
     return replace(found, own=own, others=others)
+
+
+def _some_pixels(sample: Sample) -> tuple[NDArray[np.uint8], NDArray[np.uint8], Floats]:
+    """About LOOKED_AT pixels of the frames and of what is shown, (3, p) each, and how many pixels each stands for."""
+    stride = max(1, sample.frames[:, 0].size // LOOKED_AT)
+    while gcd(stride, sample.frames.shape[3]) > 1:  # or only some columns would be seen
+        stride += 1
+    frames, shown = (x.transpose(1, 0, 2, 3).reshape(3, -1)[:, ::stride] for x in (sample.frames, sample.shown))
+    owner = np.arange(sample.frames[:, 0].size)[::stride] // sample.frames[0, 0].size
+    return frames, shown, sample.counts[owner] * stride
 
 
 def _saving(products: Floats, wanted: Floats) -> float:
@@ -177,7 +183,7 @@ def _lasts(sample: Sample, price: float) -> bool:
     """Whether frames lack enough alike that looking for detail may pay, by their green alone: a quick answer."""
     first, second = _halves(sample, sample.shown, slice(1, 2))
     common = float(np.vdot(first, second))
-    return common * float(sample.counts.sum()) * GREEN_GAIN > LEAST_BITS * price
+    return common * sample.n * GREEN_GAIN > LEAST_BITS * price
 
 
 def _halves(
@@ -193,15 +199,14 @@ def _halves(
 def _with_detail(found: Retouching, sample: Sample, price: float, coding: DetailTables) -> Retouching:
     """Detail of what the frames of the sample lack alike."""
     halves = _halves(sample, found.on(sample.shown.copy()), slice(None))
-    n = float(sample.counts.sum())
-    step = int(np.clip(round(STEP_PARTS * (price / (np.log(4) / 12 * n * _GAINS[0])) ** 0.5), 1, STEP_LIMIT))
+    step = int(np.clip(round(STEP_PARTS * (price / (np.log(4) / 12 * sample.n * _GAINS[0])) ** 0.5), 1, STEP_LIMIT))
     planes, saved = [], 0.0
     for number, (first, second) in enumerate(zip(*map(detail_planes, halves), strict=True)):
-        unit = step / STEP_PARTS * (CHROMA_STEP if number else 1.0)
-        lasting = _lasting(first, second, len(sample.frames) / n, unit)
-        plane, gain = _worthwhile_blocks(lasting, unit, price / (n * _GAINS[number]))
+        one, worth = unit(step, number), sample.n * _GAINS[number]
+        lasting = _lasting(first, second, len(sample.frames) / sample.n, one)
+        plane, gain = _worthwhile_blocks(lasting, one, price / worth)
         planes.append(plane)
-        saved += gain * n * _GAINS[number]
+        saved += gain * worth
     detailed = replace(found, step=step, planes=tuple(planes))
     spent = 8 * (len(detailed.coded(coding)) - len(found.coded(coding)))
     return detailed if spent and saved > price * spent else found

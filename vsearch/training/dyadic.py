@@ -24,8 +24,9 @@ from vsearch.errors import InputError
 from vsearch.models.dyadic import MAX_DEPTH, DyadicCodec
 from vsearch.models.dyadic_layers import LEVELS, LEVELS_AN_ANCHOR, DyadicNetworks, anchor_weights
 from vsearch.models.dyadic_writer import CODEC_ID
-from vsearch.models.layers import N_SCALES
+from vsearch.models.layers import SCALE_STEP
 from vsearch.models.motion import BLOCK, BLOCK_VALUES
+from vsearch.models.retouch import FROM_RGB
 from vsearch.models.weights import ModelFiles, torch_device, write_model
 from vsearch.progress import Progress
 from vsearch.training.chunks import as_pixels, at_levels, chunk_frames, previews
@@ -41,7 +42,6 @@ logger = logging.getLogger(__name__)
 BLACK_MARGIN = 0.35  # of a rounding step
 LEAST_STEPS = 4.0  # from zero to black: gains are not changed by much
 HALVES = ("encoder.branch.", "decoder.branch.", "decoder.first.")  # kept in float16, so that a model has few bytes
-YCBCR = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312))
 
 
 def level_weights(level: int, anchors: int) -> Tensor:
@@ -51,7 +51,7 @@ def level_weights(level: int, anchors: int) -> Tensor:
 
 def proxy_blocks(pixels: Tensor) -> Tensor:
     """(N, 3, H, W) in [-0.5, 0.5] -> (N * h * w, 384) as `motion` lays them out, about -128 to 127."""
-    ycbcr = torch.einsum("ij,njhw->nihw", torch.tensor(YCBCR), pixels) * 255.0
+    ycbcr = torch.einsum("ij,njhw->nihw", torch.from_numpy(FROM_RGB).float(), pixels) * 255.0
     luma = F.unfold(ycbcr[:, :1], BLOCK, stride=BLOCK)
     chroma = F.unfold(F.avg_pool2d(ycbcr[:, 1:], 2), BLOCK // 2, stride=BLOCK // 2)
     return torch.cat([luma, chroma], 1).transpose(1, 2).reshape(-1, BLOCK_VALUES)
@@ -319,6 +319,7 @@ def finish(
     export = partial(export_dyadic, folder=folder, maps=maps, costs=costs, tiers=tiers, training=training)
     files = export(networks)
     networks = grown(networks, recipe).eval().requires_grad_(False)
+    networks.shape = replace(networks.shape, retouched=True)
     networks.prediction.requires_grad_(True)
     for number in range(len(recipe.steps)):
         if recipe.polish_steps and number == len(recipe.steps) - 1:
@@ -328,8 +329,7 @@ def finish(
         tables = counted_pair(networks, seen)
         files = export(networks, tables=tables)
         del seen  # gigabytes
-    moving = replace(sources, photos=[])  # a picture by itself has no detail
-    detail = counted_detail(DyadicCodec(files), _written(moving, recipe, len(recipe.steps) + 1, progress))
+    detail = counted_detail(DyadicCodec(files), _as_they_are(sources, recipe, progress))
     return export(networks, tables=tables, detail=detail)
 
 
@@ -342,7 +342,6 @@ def grown(networks: DyadicNetworks, recipe: PredictionRecipe) -> DyadicNetworks:
     if recipe.depths:
         at_16, at_8, at_4 = recipe.depths
         networks = deeper(networks, (at_16, at_8, at_4))
-    networks.shape = replace(networks.shape, retouched=True)
     return networks
 
 
@@ -376,6 +375,14 @@ def _written(
         what=f"writing chunks, time {number + 1}",
         progress=progress,
     )
+
+
+def _as_they_are(
+    sources: Sources, recipe: PredictionRecipe, progress: Progress | None
+) -> Iterator[tuple[NDArray[np.uint8], int]]:
+    """A chunk of each video, not varied: a picture by itself has no detail, and tables are few numbers."""
+    moving, once = replace(sources, photos=[]), replace(recipe, variety=0)
+    return _written(moving, once, len(recipe.steps) + 1, progress)
 
 
 def _prediction_pass(
@@ -433,5 +440,5 @@ def _polish(
 def start_scales(networks: DyadicNetworks) -> None:
     """Finer latents are larger by their gain: let the scale indices of an untrained prediction network begin so."""
     up = networks.gains.up.at
-    steps_a_unit = (N_SCALES - 1) / 5.95  # see layers.scale_of_index
+    steps_a_unit = 1 / SCALE_STEP  # see layers.scale_of_index
     networks.prediction.finer.at.copy_((up - up.mean(0)) * steps_a_unit)

@@ -12,7 +12,7 @@ from vsearch.models.dyadic import DyadicCodec
 from vsearch.models.dyadic_writer import bit_costs
 from vsearch.models.entropy import MEAN_STEPS, WIDE_REACH, Tables
 from vsearch.models.retouch import COUNTS, DIAGONAL, DIAGONALS, DetailTables, Integers, count_lengths, passes
-from vsearch.models.retoucher import Sample, retouching, sampled_frames
+from vsearch.models.retoucher import Sample, best_retouching, sampled_frames
 
 ROUNDS = 3  # what is coded cheaply is chosen more often
 LEAST_SEEN = 300  # coefficients of a kind that say how they are spread
@@ -32,14 +32,16 @@ def plain_detail() -> Tensors:
 
 
 def counted_detail(codec: DyadicCodec, chunks: Iterable[tuple[NDArray[np.uint8], int]]) -> Tensors:
-    """chunks: frames (n, 3, H, W) uint8 RGB and the level to code them at. The codec need not retouch anything yet."""
+    """chunks: frames (n, 3, H, W) uint8 RGB and the level to code them at; two MB each are kept. The codec need not
+    retouch anything yet. What never changes is counted as well: it is few of many, and tables are the same for all.
+    """
     samples = [_sample(codec, frames, level) for frames, level in chunks]
     tensors = plain_detail()
     for _ in range(ROUNDS):
         coding = DetailTables.of(codec.tables, tensors)
         counted = _Counts.of(codec.tables)
         for sample, bits in samples:
-            for number, plane in enumerate(retouching(sample, bits, coding).planes):
+            for number, plane in enumerate(best_retouching(sample, bits, coding).planes):
                 counted.add(plane, int(number > 0))
         tensors = counted.tensors(plain_detail())
     return tensors
