@@ -134,7 +134,7 @@ def _some_pixels(sample: Sample) -> tuple[NDArray[np.uint8], NDArray[np.uint8], 
     while gcd(stride, sample.frames.shape[3]) > 1:  # or only some columns would be seen
         stride += 1
     frames, shown = (x.transpose(1, 0, 2, 3).reshape(3, -1)[:, ::stride] for x in (sample.frames, sample.shown))
-    owner = np.arange(sample.frames[:, 0].size)[::stride] // sample.frames[0, 0].size
+    owner = np.arange(0, sample.frames[:, 0].size, stride) // sample.frames[0, 0].size
     return frames, shown, sample.counts[owner] * stride
 
 
