@@ -225,7 +225,7 @@ class ChunkWriter:
         means, scales, values = step.tables.means, step.tables.scales, step.values
         exceptions = (scales == 0) & (values != nearest(means))
         if exceptions.any():
-            scales[exceptions] = scale_for(np.abs(values - nearest(means))[exceptions])
+            scales[exceptions] = scale_index(np.abs(values - nearest(means))[exceptions])
         near = [np.zeros_like(exceptions), exceptions]
         if step.tables.unrounded is not None:
             limited = np.clip(step.tables.unrounded[1], 0, self._rate.tables.n_scales - 1)
@@ -309,11 +309,6 @@ def near_boundary(x: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Which outputs lie within GUARD of where their index changes (half-integers)."""
     shifted = x + 0.5
     return np.asarray(np.abs(shifted - np.rint(shifted)) <= GUARD)
-
-
-def scale_for(distance: NDArray[np.int32]) -> NDArray[np.int32]:
-    """The scale index of a Laplace density as wide as a distance, at least 1."""
-    return np.asarray(scale_index(distance), np.int32)
 
 
 def chosen(

@@ -12,6 +12,7 @@ from math import gcd
 import numpy as np
 from numpy.typing import NDArray
 
+from vsearch.models.entropy import LATENT_LIMIT
 from vsearch.models.retouch import (
     KNOT_LIMIT,
     OTHER_KNOTS,
@@ -33,9 +34,8 @@ OTHERS_SAVE = 0.003  # of the error of a picture: what curves over other colours
 RIDGE = 0.02  # what keeps knots that few pixels speak of near 0
 LEAST_ERROR = 0.5  # mean squared error of frames below which they do not count more
 LEAST_FRAMES = 3  # that detail is worth looking for
-DETAIL_WORTH = 0.8  # detail buys what is not seen in SSIM: a little more of it than equal slopes would give
+DETAIL_WORTH = 0.8  # of a bit's price: a little more detail than equal slopes give did best on training videos
 DEAD_ZONE = 0.7  # a coefficient of less than so much of a step is none
-SYMBOL_LIMIT = 1023
 LEAST_BITS = 4000  # that what frames lack alike is worth at least: less of it is mostly chance
 GREEN_GAIN = 3.0  # squared errors in RGB for one in green, where all three lack the same
 # Squared errors in RGB that a squared error of one in Y, Cb and Cr makes, per coefficient of theirs.
@@ -96,7 +96,7 @@ def best_retouching(sample: Sample, bits: int, coding: DetailTables, *, still: b
     if not sample.error:
         return Retouching.nothing()
     price = sample.error / bits  # of a bit, in squared errors
-    found = _with_curves(Retouching.nothing(), sample, price)
+    found = _curves(sample, price)
     if not still and sample.n >= LEAST_FRAMES and _lasts(sample, price):
         found = _with_detail(found, sample, price * DETAIL_WORTH, coding)
     return found
@@ -105,7 +105,7 @@ def best_retouching(sample: Sample, bits: int, coding: DetailTables, *, still: b
 # Curves
 
 
-def _with_curves(found: Retouching, sample: Sample, price: float) -> Retouching:
+def _curves(sample: Sample, price: float) -> Retouching:
     """By least squares over pixels of the sample. What knots have in common is counted by value, not pixel by pixel."""
     frames, shown, counts = _some_pixels(sample)
     wanted = (frames.astype(np.float64) - shown) * counts
@@ -115,7 +115,7 @@ def _with_curves(found: Retouching, sample: Sample, price: float) -> Retouching:
     }
     pairs |= {(b, a): pair.T for (a, b), pair in pairs.items()}
     alone = [np.diag(pairs[colour, (colour + 1) % 3].sum(1)) for colour in range(3)]
-    own, others = np.zeros_like(found.own), np.zeros_like(found.others)
+    found = Retouching.nothing()
     for colour in range(3):
         terms = [(colour, _HATS[OWN_KNOTS]), *((other, _HATS[OTHER_KNOTS]) for other in other_colours(colour))]
         products = np.block([[x.T @ (alone[a] if a == b else pairs[a, b]) @ y for b, y in terms] for a, x in terms])
@@ -124,8 +124,8 @@ def _with_curves(found: Retouching, sample: Sample, price: float) -> Retouching:
         k = len(missing) if all_save - alone_saves > OTHERS_SAVE * sample.error else OWN_KNOTS
         knots = np.zeros(len(missing), np.int64)
         knots[:k] = worthwhile_knots(products[:k, :k], missing[:k], price)
-        own[colour], others[colour] = knots[:OWN_KNOTS], knots[OWN_KNOTS:].reshape(2, OTHER_KNOTS)
-    return replace(found, own=own, others=others)
+        found.own[colour], found.others[colour] = knots[:OWN_KNOTS], knots[OWN_KNOTS:].reshape(2, OTHER_KNOTS)
+    return found
 
 
 def _some_pixels(sample: Sample) -> tuple[NDArray[np.uint8], NDArray[np.uint8], Floats]:
@@ -212,25 +212,25 @@ def _with_detail(found: Retouching, sample: Sample, price: float, coding: Detail
     return detailed if spent and saved > price * spent else found
 
 
-def _lasting(first: Floats, second: Floats, seen: float, unit: float) -> Floats:
+def _lasting(first: Floats, second: Floats, seen: float, size: float) -> Floats:
     """Coefficients (rows, columns, 64) of which both halves of the sample speak: less of those of blocks whose halves
-    do not agree. seen: the share of all frames that is in the sample.
+    do not agree. seen: the share of all frames that is in the sample; size: of a step.
     """
     mean = (first + second) / 2
-    large = np.abs(mean) > unit / 2
+    large = np.abs(mean) > size / 2
     common = (first * second * large).sum(-1)
-    size = (mean**2 * large).sum(-1)
-    agreed = np.clip(np.divide(common, size, out=np.ones_like(size), where=size > 0), 0, 1)
+    power = (mean**2 * large).sum(-1)
+    agreed = np.clip(np.divide(common, power, out=np.ones_like(power), where=power > 0), 0, 1)
     return np.asarray(mean * (seen + (1 - seen) * agreed)[..., None])
 
 
-def _worthwhile_blocks(coefficients: Floats, unit: float, price: float) -> tuple[Integers, float]:
-    """In steps of `unit`: those of blocks where they save more than they cost; and what they save, in squared
+def _worthwhile_blocks(coefficients: Floats, size: float, price: float) -> tuple[Integers, float]:
+    """In steps of `size`: those of blocks where they save more than they cost; and what they save, in squared
     coefficients. price: of a bit, in the same.
     """
-    steps = np.sign(coefficients) * np.floor(np.abs(coefficients) / unit + 1 - DEAD_ZONE)
-    saved = (coefficients**2 - (coefficients - steps * unit) ** 2).sum(-1)
+    steps = np.sign(coefficients) * np.floor(np.abs(coefficients) / size + 1 - DEAD_ZONE)
+    saved = (coefficients**2 - (coefficients - steps * size) ** 2).sum(-1)
     bits = np.where(steps != 0, 3.5 + 2 * np.log2(np.maximum(np.abs(steps), 1)), 0.35).sum(-1)
     worth = saved > price * bits
-    limited = np.clip(np.where(worth[..., None], steps, 0), -SYMBOL_LIMIT, SYMBOL_LIMIT)
+    limited = np.clip(np.where(worth[..., None], steps, 0), -LATENT_LIMIT, LATENT_LIMIT)
     return np.asarray(limited, np.int64), float(saved[worth].sum())
