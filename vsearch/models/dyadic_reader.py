@@ -11,7 +11,15 @@ from numpy.typing import NDArray
 
 from vsearch.bitstream import ChunkBytes, read_varints, unzigzag, write_varints, zigzag
 from vsearch.errors import LatentError
-from vsearch.models.entropy import LATENT_LIMIT, MEAN_STEPS, Correction, SymbolReader, Tables, read_corrections
+from vsearch.models.entropy import (
+    LATENT_LIMIT,
+    MEAN_BITS,
+    MEAN_STEPS,
+    Correction,
+    SymbolReader,
+    Tables,
+    read_corrections,
+)
 from vsearch.models.exact import HALVED, Choice, Grid, TableNetwork
 from vsearch.models.motion import (
     MAX_PALETTE,
@@ -175,7 +183,7 @@ def limited(predicted: NDArray[np.int32]) -> NDArray[np.int32]:
 
 def nearest(mean_index: NDArray[np.int32]) -> NDArray[np.int32]:
     """The integer nearest to a mean: what a latent of scale index 0 is, without being coded."""
-    return np.asarray((mean_index + MEAN_STEPS // 2) // MEAN_STEPS, np.int32)
+    return np.asarray((mean_index + MEAN_STEPS // 2) >> MEAN_BITS, np.int32)
 
 
 # The palettes of a chunk

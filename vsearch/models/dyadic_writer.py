@@ -30,18 +30,21 @@ from vsearch.models.dyadic_reader import (
 )
 from vsearch.models.entropy import (
     GUARD,
+    MEAN_BITS,
     MEAN_STEPS,
     NARROW_REACH,
     WIDE_REACH,
     Correction,
     SymbolWriter,
     Tables,
+    table_rows,
     write_corrections,
 )
 from vsearch.models.exact import Choice, StepPlan
 from vsearch.models.layers import scale_index
 from vsearch.models.motion import (
     LATENT_LIMIT,
+    MAX_PALETTE,
     Entry,
     Guess,
     Prediction,
@@ -55,16 +58,21 @@ from vsearch.models.order import Turn, rounds
 from vsearch.models.shifts import Effort, palettes
 
 CODEC_ID = 2
-EFFORTS: Mapping[str, Effort] = {"fast": Effort(shifts=0), "default": Effort(shifts=3), "archive": Effort(shifts=5)}
+EFFORTS: Mapping[str, Effort] = {"fast": Effort(shifts=0), "default": Effort(shifts=3), "archive": Effort(shifts=8)}
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 EXCEPTION_BITS = 28.0  # what a latent costs that is not what its certain table says
-JUDGED = 64  # channels by which a block's prediction is judged
+JUDGED = 128  # channels by which a block's prediction is judged
 LEAVE_BITS = 16.0  # groups of a frame are left out even where that costs this many bits: it saves time as well
-HOLD_BITS = 18.0  # a block that changed by less than this is worth is held
+HOLD_SHARE = 0.4  # `_leftover`'s bits of a held block for one bit that its change is worth
+HOLD_BONUS = 5.0  # less so many
+SOURCE_BITS = 56.0  # of `_leftover` that an entry of a palette must save for each of its sources: they take 24
 MAP_BITS = 4.0  # what it costs, about, that a block is not predicted as its neighbours are
 # What errors weigh against the training's balance, by how many rounds are still to come: frames of early rounds hand
 # theirs on to those that are predicted from them. Chosen on held-out training videos.
 ROUND_WEIGHTS = (1.56, 2.4, 3.5, 4.8, 6.1, 7.2, 7.2)
+FLEETING, LASTING = 0.6, 1.6  # times that, for blocks that no other frame shows again, and that all others do
+CHANGED_BITS = 10.0  # what a change is worth in bits by which a block stays for 1 / e
+WATCHED = 32  # channels by which that is judged
 ALONE_WEIGHT = 2.6  # of a frame that is a chunk by itself: about what frames of a chunk have on average
 
 
@@ -129,6 +137,7 @@ class ChunkWriter:
         t, h, w, c = wanted.shape
         self._size = t, h, w, c
         self._values = np.zeros(self._size, np.int16)
+        self._weights = weights_of_blocks(wanted, self._order, rate.weights) if free else np.ones(wanted.shape[:3])
         self._known = Knowledge(rate.maps, chain.from_iterable(entries.values()))
         self._coder = SymbolWriter(rate.tables)
         self._corrections: list[Correction] = []
@@ -155,22 +164,18 @@ class ChunkWriter:
         self.predictions.update(zip(frames, predictions, strict=True))
         latents = np.zeros((len(turns), *self._values.shape[1:]), np.int16)
         choices = Choices(self._rate.network, predictions, latents)
-        to_come = len(self._order) - 1 - depth
-        weight = ROUND_WEIGHTS[to_come] if len(self._order) > 1 else ALONE_WEIGHT
         for number, plan in enumerate(self._rate.network.plans):
             left = None
             if plan.half is None:
-                left = self._prices_left(frames, plan, choices, weight)
+                left = self._prices_left(frames, plan, choices)
                 self._leave_out(frames, number, left <= 0.0, choices)
                 left = left[left > 0.0]
             if len(choices.present):
-                self._step(frames, number, plan, choices, weight, left)
+                self._step(frames, number, plan, choices, left)
         self._values[frames] = latents
         self._known.learn(frames, latents)
 
-    def _prices_left(
-        self, frames: Sequence[int], plan: StepPlan, choices: Choices, weight: float
-    ) -> NDArray[np.float64]:
+    def _prices_left(self, frames: Sequence[int], plan: StepPlan, choices: Choices) -> NDArray[np.float64]:
         """What it costs each frame present that its channels from this step on are what is predicted of them: bits that
         the errors are worth, less `LEAVE_BITS`. Where integers are not free it is nothing or infinite.
         """
@@ -180,12 +185,15 @@ class ChunkWriter:
         if not self._free:
             differing = np.bincount(places.frames, difference.any(1), len(frames))[choices.present]
             return np.where(differing > 0, np.inf, 0.0)
-        worth = weighed(difference, weight * self._rate.weights[plan.start :])
+        worth = weighed(difference, self._rate.weights[plan.start :]) * self._weights_at(frames, places)
         return np.asarray(np.bincount(places.frames, worth, len(frames))[choices.present] - LEAVE_BITS)
 
     def _wanted_at(self, frames: Sequence[int], places: Places, channels: slice) -> NDArray[np.float32]:
         """What the encoder wants of some channels of some blocks, (places, channels)."""
         return self._wanted[np.array(frames)[places.frames], places.y, places.x, channels]
+
+    def _weights_at(self, frames: Sequence[int], places: Places) -> NDArray[np.float32]:
+        return np.asarray(self._weights[np.array(frames)[places.frames], places.y, places.x], np.float32)
 
     def _leave_out(self, frames: Sequence[int], number: int, out: NDArray[np.bool_], choices: Choices) -> None:
         network = self._rate.network
@@ -199,21 +207,20 @@ class ChunkWriter:
         number: int,
         plan: StepPlan,
         choices: Choices,
-        weight: float,
         left: NDArray[np.float64] | None,
     ) -> None:
         """Choose and write one step of the frames of one round. left: `_prices_left` of those present."""
         places = choices.places(number)
         wanted = self._wanted_at(frames, places, plan.channels)
         tables = choices.choose(number)
-        weights = weight * self._rate.weights[plan.channels]
-        values = wanted.astype(np.int32)
+        weights, by_block = self._rate.weights[plan.channels], self._weights_at(frames, places)
+        values, bits = wanted.astype(np.int32), np.zeros(1, np.float32)
         if self._free:
-            values = chosen(wanted, tables.means, tables.scales, self._rate.tables, weights)
+            values, bits = chosen(wanted, tables, bit_costs(self._rate.tables), weights, by_block)
         step = Step(plan, places, values, tables)
         if left is not None and self._free:
-            spent = np.bincount(places.frames, prices(step, wanted, self._rate.tables, weights), len(frames))
-            out = left <= spent[choices.present]
+            prices = bits.sum(1) + weighed(values - wanted, weights) * by_block
+            out = left <= np.bincount(places.frames, prices, len(frames))[choices.present]
             step = step.of(~np.isin(places.frames, choices.present[out]))
             self._leave_out(frames, number, out, choices)
         self._write_step(np.array(frames), step)
@@ -223,33 +230,36 @@ class ChunkWriter:
         """Code what was chosen, and list what rounding might put elsewhere. frames: of the round."""
         _, h, w, c = self._size
         means, scales, values = step.tables.means, step.tables.scales, step.values
-        exceptions = (scales == 0) & (values != nearest(means))
+        coded = scales > 0
+        exceptions = ~coded & (values != nearest(means))
         if exceptions.any():
             scales[exceptions] = scale_index(np.abs(values - nearest(means))[exceptions])
-        near = [np.zeros_like(exceptions), exceptions]
+            coded |= exceptions
+        listed = [(True, exceptions, scales)]
         if step.tables.unrounded is not None:
             limited = np.clip(step.tables.unrounded[1], 0, self._rate.tables.n_scales - 1)
-            near = [near_boundary(step.tables.unrounded[0]), near_boundary(limited) | exceptions]
+            near = near_boundary(limited) | exceptions
+            listed = [(False, near_boundary(step.tables.unrounded[0]), means), (True, near, scales)]
         blocks = (frames[step.places.frames] * h + step.places.y) * w + step.places.x
-        for is_scale, listed, index in ((False, near[0], means), (True, near[1], scales)):
-            for row, k in np.argwhere(listed):
+        for is_scale, some, index in listed:
+            for row, k in zip(*np.nonzero(some), strict=True):
                 position = int(blocks[row]) * c + step.plan.start + int(k)
                 self._corrections.append(Correction(position, is_scale, int(index[row, k])))
-        coded = scales > 0
-        self._coder.write(values[coded].astype(np.int64), means[coded].astype(np.int64), scales[coded].astype(np.int64))
+        where = np.flatnonzero(coded)
+        self._coder.write(values.take(where), means.take(where), scales.take(where))
 
     def _guess(self, turn: Turn) -> Guess:
         """The entry that leaves each block least to code."""
         _, h, w, _ = self._size
         entries = self._entries[turn.frame]
         wanted = self._wanted[turn.frame]
-        limit = HOLD_BITS if self._free else 0.0
         predicted = self._known.predict_all(entries, (h, w), channels=JUDGED)
         differences = wanted[None, ..., :JUDGED] - predicted
         costs = np.concatenate([_leftover(wanted[None, ..., :JUDGED]), _leftover(differences)])
-        holding = [np.where(self._changed(turn.frame, known) <= limit, -1.0, np.inf) for known in turn.known]
-        entries = *entries, *(Entry(Source(known), held=True) for known in turn.known)
-        choice = smooth(np.stack([*costs, *holding]))
+        seen = dict.fromkeys((*turn.known, *(source.frame for entry in entries for source in entry.sources)))
+        holding = [self._cost_of_holding(turn.frame, known) for known in seen]
+        entries = *entries, *(Entry(Source(known), held=True) for known in seen)
+        choice = smooth(worthwhile(np.stack([*costs, *holding]), [len(entry.sources) for entry in entries]))
         used = np.unique(choice[choice > 0])
         numbers = np.zeros(len(entries) + 1, np.uint8)
         numbers[used] = np.arange(1, len(used) + 1)
@@ -259,22 +269,69 @@ class ChunkWriter:
             guess = Guess((plain,), guess.choice)
         return guess
 
-    def _changed(self, frame: int, known: int) -> NDArray[np.float32]:
-        """What each block changed since a known frame, as the bits that such an error is worth, (h, w)."""
-        difference = self._wanted[frame] - self._wanted[known]
-        return weighed(difference, self._rate.weights).astype(np.float32)
+    def _cost_of_holding(self, frame: int, known: int) -> NDArray[np.float32]:
+        """Of each block of a frame, that it is what a known frame shows there, beside `_leftover`: (h, w)."""
+        changed = weighed(self._wanted[frame] - self._wanted[known], self._rate.weights)
+        if not self._free:
+            return np.where(changed > 0, np.float32(np.inf), np.float32(-HOLD_BONUS))
+        return np.asarray(HOLD_SHARE * self._weights[frame] * changed - HOLD_BONUS, np.float32)
 
 
-def weighed(difference: NDArray[np.floating], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+def weights_of_blocks(
+    wanted: NDArray[np.float32], order: Sequence[Sequence[Turn]], weights: NDArray[np.float64]
+) -> NDArray[np.float32]:
+    """What squared errors of each block count, (T, h, w): by the frame's round, and more the longer the block stays as
+    it is, since its errors are handed on (as x264's macroblock tree does it: Garrett-Glaser, "A novel macroblock-tree
+    algorithm", 2009). weights: (C,) of channels.
+    """
+    if len(order) == 1:
+        return np.full(wanted.shape[:3], ALONE_WEIGHT, np.float32)
+    out = np.empty(wanted.shape[:3], np.float32)
+    few, weights = wanted[..., :WATCHED], weights[:WATCHED]
+    for round_weight, turns in zip(ROUND_WEIGHTS, reversed(order), strict=False):
+        for turn in turns:
+            first = 0 if turn.before is None else turn.before + 1
+            last = len(wanted) if turn.after is None else turn.after
+            others = [frame for frame in range(first, last) if frame != turn.frame]  # may be predicted from it
+            out[turn.frame] = round_weight
+            if others:
+                changes = weighed(few[others] - few[turn.frame], weights)
+                stays = np.exp(changes * np.float32(-1 / CHANGED_BITS)).mean(0)
+                out[turn.frame] *= FLEETING + (LASTING - FLEETING) * stays
+    return out
+
+
+def weighed(difference: NDArray[np.floating], weights: NDArray[np.float64]) -> NDArray[np.float32]:
     """What squared errors (..., C) are worth, (...). By PyTorch, like `motion`'s products."""
-    squares = torch.from_numpy(np.square(difference, dtype=np.float64))
-    worth: NDArray[np.float64] = (squares @ torch.from_numpy(weights)).numpy()
+    squares = torch.from_numpy(np.square(difference, dtype=np.float32))
+    worth: NDArray[np.float32] = (squares @ torch.from_numpy(weights.astype(np.float32))).numpy()
     return worth
 
 
 def _leftover(difference: NDArray[np.floating]) -> NDArray[np.float32]:
     """About how many bits a block's difference from its prediction takes, (..., C) -> (...)."""
     return np.asarray(np.log1p(np.square(difference, dtype=np.float32)).sum(-1) * np.float32(1.44), np.float32)
+
+
+def worthwhile(costs: NDArray[np.float32], sources: Sequence[int]) -> NDArray[np.float32]:
+    """Costs of blocks by entry, (n, h, w), the first of which is none, where entries that save less than saying them
+    takes are left out, one by one: they cost infinitely much. At most MAX_PALETTE stay. sources: of the others.
+    """
+    prices = np.array([0, *sources]) * SOURCE_BITS
+    stay = np.union1d([0], costs.argmin(0))
+    while len(stay) > 1:
+        left = costs[stay].reshape(len(stay), -1)
+        best, columns = left.argmin(0), np.arange(left.shape[1])
+        least = left[best, columns]
+        left[best, columns] = np.inf
+        worth = np.bincount(best, np.minimum(left.min(0) - least, EXCEPTION_BITS * JUDGED), len(stay)) - prices[stay]
+        worst = len(worth) - 1 - worth[:0:-1].argmin()  # the last one: what is said first is said shortest
+        if worth[worst] >= 0 and len(stay) <= 1 + MAX_PALETTE:
+            break
+        stay = np.delete(stay, worst)
+    out = np.full_like(costs, np.inf)
+    out[stay] = costs[stay]
+    return out
 
 
 def smooth(costs: NDArray[np.float32]) -> NDArray[np.uint8]:
@@ -313,56 +370,47 @@ def near_boundary(x: NDArray[np.float64]) -> NDArray[np.bool_]:
 
 def chosen(
     wanted: NDArray[np.float32],
-    means: NDArray[np.int32],
-    scales: NDArray[np.int32],
-    tables: Tables,
+    tables: Choice,
+    costs: BitCosts,
     weights: NDArray[np.float64],
-) -> NDArray[np.int32]:
-    """The integers to write, shape of `wanted`; weights: (out,) bits a squared error is worth, by channel (last axis).
+    by_block: NDArray[np.float32],
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """The integers to write and the bits of each, (places, out), of the latents that are wanted. weights: (out,) bits a
+    squared error is worth.
 
     Candidates: the nearest integer, the most probable one, and the one next to the nearest on the way there.
     """
-    costs = bit_costs(tables)
-    rows = scales * MEAN_STEPS + means % MEAN_STEPS
-    shift = means // MEAN_STEPS
-    likely = shift + costs.likely[rows]
-    round_ = np.rint(wanted).astype(np.int32)
-    values = likely.copy()
-    where = np.nonzero(round_ != likely)
-    near, mode, row, base = round_[where], likely[where], rows[where], shift[where]
-    y = wanted[where]
-    weight = weights[where[-1]]
+    rows, shifts = table_rows(tables.means, tables.scales), tables.means >> MEAN_BITS
+    values, bits = shifts + costs.likely.take(rows), costs.least.take(rows)
+    nearest_ = np.rint(wanted).astype(np.int32)
+    where = np.flatnonzero(nearest_ != values)  # elsewhere there is nothing to choose; few of them are left
+    near, mode, row = nearest_.take(where), values.take(where), rows.take(where)
     candidates = np.stack([near, near - np.sign(near - mode), mode])
-    bits = costs.of(row, candidates - base)
-    bits += np.where((row < MEAN_STEPS) & (candidates != mode), EXCEPTION_BITS, 0)
-    price = bits + weight * np.square(candidates - y)
-    values[where] = np.take_along_axis(candidates, price.argmin(0)[None], 0)[0]
-    return np.asarray(np.clip(values, -LATENT_LIMIT, LATENT_LIMIT), np.int32)
-
-
-def prices(
-    step: Step, wanted: NDArray[np.float32], tables: Tables, weights: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Bits of each block's step as chosen, and what its errors are worth in bits: (places,)."""
-    costs = bit_costs(tables)
-    means, scales = step.tables.means, step.tables.scales
-    rows = scales * MEAN_STEPS + means % MEAN_STEPS
-    bits = costs.of(rows, step.values - means // MEAN_STEPS)
-    certain = scales == 0
-    bits = np.where(certain, np.where(step.values == nearest(means), 0, EXCEPTION_BITS), bits)
-    return np.asarray(bits.sum(1, np.float64) + weighed(step.values - wanted, weights))
+    costs_ = costs.of(row, candidates - shifts.take(where))
+    costs_ += np.where((row < MEAN_STEPS) & (candidates != mode), np.float32(EXCEPTION_BITS), 0)
+    block, channel = np.divmod(where, wanted.shape[1])
+    worth = weights.astype(np.float32).take(channel) * by_block.take(block)
+    best = (costs_ + worth * np.square(candidates - wanted.take(where))).argmin(0)
+    columns = np.arange(len(where))
+    values.put(where, candidates[best, columns])
+    bits.put(where, costs_[best, columns])
+    return np.clip(values, -LATENT_LIMIT, LATENT_LIMIT), bits
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BitCosts:
-    """Bits of each symbol of each table, (rows, 2 * WIDE_REACH + 1) about 0; likely: (rows,) the cheapest symbol."""
+    """Bits of each symbol of each table, (rows, 2 * WIDE_REACH + 1) about 0; likely: (rows,) the cheapest symbol;
+    least: (rows,) its bits.
+    """
 
     bits: NDArray[np.float32]
     likely: NDArray[np.int32]
+    least: NDArray[np.float32]
 
     def of(self, rows: NDArray[np.int32], symbols: NDArray[np.int32]) -> NDArray[np.float32]:
         """rows: of the tables; symbols: of a shape that rows broadcast to."""
-        return np.asarray(self.bits[rows, np.clip(symbols, -WIDE_REACH, WIDE_REACH) + WIDE_REACH])
+        places = np.clip(symbols, -WIDE_REACH, WIDE_REACH) + (rows * np.int32(self.bits.shape[1]) + WIDE_REACH)
+        return self.bits.take(places)
 
 
 def bit_costs(tables: Tables) -> BitCosts:
@@ -379,6 +427,8 @@ def _bit_costs(narrow_bytes: bytes, wide_bytes: bytes, n_narrow: int) -> BitCost
     bits[:n_narrow, WIDE_REACH - NARROW_REACH : WIDE_REACH + NARROW_REACH + 1] = -np.log2(narrow[:, :-1])
     bits[n_narrow:] = -np.log2(wide[:, :-1])
     likely = (bits.argmin(1) - WIDE_REACH).astype(np.int32)
-    certain = np.arange(MEAN_STEPS)
-    likely[:MEAN_STEPS] = (certain + MEAN_STEPS // 2) // MEAN_STEPS
-    return BitCosts(bits, likely)
+    certain = np.arange(MEAN_STEPS, dtype=np.int32)
+    likely[:MEAN_STEPS] = nearest(certain)
+    least = bits.min(1)
+    least[:MEAN_STEPS] = 0  # nothing is coded of what is certain
+    return BitCosts(bits, likely, least)

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import constriction
 import numpy as np
@@ -27,7 +28,8 @@ from vsearch.errors import LatentError
 
 GUARD = 2.0**-18
 UNIT_ROUNDOFF = 2.0**-53
-MEAN_STEPS = 8  # predicted means are rounded to this many steps a unit
+MEAN_BITS = 3
+MEAN_STEPS = 1 << MEAN_BITS  # predicted means are rounded to this many steps a unit
 MAX_ACTIVATION = 8.0
 CONTEXT_LIMIT = 16.0  # latents are clamped to this where they feed hidden features
 LATENT_LIMIT = 1023
@@ -36,6 +38,7 @@ PROBABILITY_BITS = 16
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
+Index = TypeVar("Index", np.int32, np.int64)
 
 
 def laplace_tables(scales: Sequence[float], reach: int) -> NDArray[np.int32]:
@@ -252,6 +255,11 @@ def _flag_model(probability: float) -> object:
     return constriction.stream.model.Categorical(table, perfect=False)
 
 
+def table_rows(mean_index: NDArray[Index], scale_index: NDArray[Index]) -> NDArray[Index]:
+    """Which row of all tables codes a latent, of indices of one shape; it is coded about `mean_index >> MEAN_BITS`."""
+    return np.asarray((scale_index << MEAN_BITS) + (mean_index & (MEAN_STEPS - 1)))
+
+
 class SymbolWriter:
     """Writes latents of one chunk, table by table."""
 
@@ -260,10 +268,9 @@ class SymbolWriter:
         self._family = constriction.stream.model.Categorical(perfect=False)
         self._coder = constriction.stream.queue.RangeEncoder()
 
-    def write(self, values: Integers, mean_index: Integers, scale_index: Integers) -> None:
+    def write(self, values: NDArray[Index], mean_index: NDArray[Index], scale_index: NDArray[Index]) -> None:
         """All of shape (n,): the symbols of one step, in order."""
-        shift, fraction = np.divmod(mean_index, MEAN_STEPS)
-        rows = scale_index * MEAN_STEPS + fraction
+        shift, rows = mean_index >> MEAN_BITS, table_rows(mean_index, scale_index)
         residual = values - shift
         split = len(self._tables.narrow)
         for mask, table, offset, reach in (
@@ -304,8 +311,7 @@ class SymbolReader:
 
     def read(self, mean_index: Integers, scale_index: Integers) -> Integers:
         """The symbols of one step, (n,). Raises LatentError when the payload cannot be of this model."""
-        shift, fraction = np.divmod(mean_index, MEAN_STEPS)
-        rows = scale_index * MEAN_STEPS + fraction
+        shift, rows = mean_index >> MEAN_BITS, table_rows(mean_index, scale_index)
         residual = np.zeros(len(rows), np.int64)
         split = len(self._tables.narrow)
         for mask, table, offset, reach in (

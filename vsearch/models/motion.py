@@ -36,7 +36,7 @@ PROXY_LIMIT = 127  # what latents are clamped to where they make proxies
 MAX_PALETTE = 16
 
 Shorts = NDArray[np.int16]
-Proxy = NDArray[np.float32]
+Proxy = NDArray[np.int8]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,16 +102,16 @@ class Maps:
             )
 
     def proxies(self, latents: Shorts) -> Proxy:
-        """latents: (n, h, w, C) -> padded proxies (n, 16h + 2 REACH, 1.5 (16w + 2 REACH)), whole numbers -128..127.
+        """latents: (n, h, w, C) -> padded proxies (n, 16h + 2 REACH, 1.5 (16w + 2 REACH)).
 
         Luma fills the left two thirds of each; the right third holds the two chroma planes at half size, one below the
         other. Edges are repeated outward.
         """
         n, h, w, c = latents.shape
-        blocks = _product(np.clip(latents, -PROXY_LIMIT, PROXY_LIMIT).reshape(-1, c).astype(np.float32), self.synthesis)
-        np.floor((blocks + np.float32(2 ** (PROXY_BITS - 1))) * np.float32(2.0**-PROXY_BITS), out=blocks)
-        np.clip(blocks, -128, 127, out=blocks)
-        out = np.empty((n, BLOCK * h + 2 * REACH, (BLOCK * w + 2 * REACH) * 3 // 2), np.float32)
+        sums = _product(np.clip(latents, -PROXY_LIMIT, PROXY_LIMIT).reshape(-1, c).astype(np.float32), self.synthesis)
+        np.floor((sums + np.float32(2 ** (PROXY_BITS - 1))) * np.float32(2.0**-PROXY_BITS), out=sums)
+        blocks = np.clip(sums, -128, 127, out=sums).astype(np.int8)
+        out = np.empty((n, BLOCK * h + 2 * REACH, (BLOCK * w + 2 * REACH) * 3 // 2), np.int8)
         for plane, values in zip(planes_of(out), _split(blocks), strict=True):
             side = int(np.sqrt(values.shape[1]))
             picture = values.reshape(n, h, w, side, side).transpose(0, 1, 3, 2, 4).reshape(n, h * side, w * side)
@@ -121,7 +121,7 @@ class Maps:
 
     def predict(self, blocks: Proxy) -> NDArray[np.int32]:
         """blocks of proxies (m, 384) -> predicted latents (m, C) in 1 / PREDICTION_STEPS."""
-        sums = _product(blocks, self.analysis).astype(np.int32)
+        sums = _product(blocks.astype(np.float32), self.analysis).astype(np.int32)
         return np.asarray((sums + (1 << self._shifts - 1)) >> self._shifts, np.int32)
 
     def roughly(self, blocks: Proxy, channels: int) -> NDArray[np.float32]:
@@ -163,7 +163,7 @@ def blocks_at(
     shifts: (m, 2) pixels, dy and dx, up to REACH either way.
     """
     m = len(which)
-    out = np.empty((m, BLOCK_VALUES), np.float32)
+    out = np.empty((m, BLOCK_VALUES), np.int8)
     start = 0
     for number, plane in enumerate(planes_of(proxies)):
         side = BLOCK if number == 0 else BLOCK // 2

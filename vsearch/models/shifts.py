@@ -24,6 +24,8 @@ COARSEST = 4  # pixels to one, where a search begins
 STAY_BONUS = 4.0  # mean squared difference that a block may be worse by where it was looked for first
 LEAST_DIFFERENCE = 8.0  # mean squared difference from the block in the same place, below which no other is looked for
 LOOKED_SHARE = 0.5  # of a pair's blocks: those that differ most
+FARTHER = 2  # known frames other than its neighbours that a frame may look at
+LEAST_HALVINGS = 20.0  # of blocks' differences that such a frame must make, all blocks together
 LOOKED_AT_ONCE = 512  # blocks: few enough for the caches
 
 
@@ -106,49 +108,77 @@ def _refined(
 
 def _differences(patches: Tensor, blocks: Tensor) -> Tensor:
     """Sums of squared differences of each block (n, s, s) from every window of its patch (n, s + r - 1, s + r - 1),
-    less the block's own sum of squares: (n, r, r). The shorter of two loops is the outer one.
+    less the block's own sum of squares: (n, r, r). Each block is a channel with a filter of its own.
     """
-    side = blocks.shape[1]
-    r = patches.shape[1] - side + 1
-    squares = patches.square()
-    across = sum((squares[:, :, j : j + r] for j in range(1, side)), squares[:, :, :r])
-    out = sum((across[:, i : i + r] for i in range(1, side)), across[:, :r])
-    if r > side:
-        for i in range(side):
-            for j in range(side):
-                out.addcmul_(patches[:, i : i + r, j : j + r], blocks[:, i, j, None, None], value=-2.0)
-    else:
-        for i in range(r):
-            for j in range(r):
-                out[:, i, j] -= 2 * (patches[:, i : i + side, j : j + side] * blocks).sum((1, 2))
-    return out
+    n, side = blocks.shape[:2]
+    squares = F.conv2d(patches.square()[None], patches.new_ones(n, 1, side, side), groups=n)
+    return squares.sub_(F.conv2d(patches[None], blocks[:, None], groups=n), alpha=2)[0]
 
 
 def palettes(luma: Luma, order: Sequence[Sequence[Turn]], effort: Effort) -> dict[int, tuple[Entry, ...]]:
     """What each frame's blocks may be predicted from. luma: (T, H, W), the frames or proxies of them."""
-    pairs = [(turn.frame, known) for turns in order for turn in turns for known in turn.known]
+    more = farther(luma, order) if effort.shifts else {}
+    seen = {turn.frame: (*turn.known, *more.get(turn.frame, ())) for turns in order for turn in turns}
+    pairs = [(frame, known) for frame, all_known in seen.items() for known in all_known]
     found: dict[tuple[int, int], list[tuple[int, int]]] = {pair: [] for pair in pairs}
     if pairs and effort.shifts:
         shifts, saved = best_shifts(luma, pairs)
         for pair, shift, gain in zip(pairs, shifts, saved, strict=True):
             found[pair] = _popular(shift.reshape(-1, 2), gain.ravel(), effort.shifts)
-    return {turn.frame: _palette(turn, found) for turns in order for turn in turns}
+    return {turn.frame: _palette(turn, seen[turn.frame], found) for turns in order for turn in turns}
 
 
 def _popular(shifts: NDArray[np.intp], saved: Luma, at_most: int) -> list[tuple[int, int]]:
     """The shifts that save most, summed over the blocks that want them."""
-    distinct, which = np.unique(shifts, axis=0, return_inverse=True)
-    worth = np.bincount(which.ravel(), np.maximum(saved, 0), len(distinct))
+    span = 2 * REACH + 1
+    distinct, which = np.unique((shifts + REACH) @ (span, 1), return_inverse=True)
+    worth = np.bincount(which, np.maximum(saved, 0), len(distinct))
     order = np.argsort(-worth, kind="stable")[:at_most]
-    return [(int(dy), int(dx)) for (dy, dx), gain in zip(distinct[order], worth[order], strict=True) if gain > 0]
+    found = zip(*np.divmod(distinct[order], span), worth[order], strict=True)
+    return [(int(dy) - REACH, int(dx) - REACH) for dy, dx, gain in found if gain > 0]
 
 
-def _palette(turn: Turn, found: dict[tuple[int, int], list[tuple[int, int]]]) -> tuple[Entry, ...]:
-    """Unshifted first, then the shifts, then means of both sides."""
-    singles = [Source(known) for known in turn.known]
-    moving = [[Source(known, *s) for s in found[turn.frame, known] if s != (0, 0)] for known in turn.known]
-    entries = [Entry(source) for source in singles] + [Entry(source) for side in moving for source in side]
+def farther(luma: Luma, order: Sequence[Sequence[Turn]]) -> dict[int, tuple[int, ...]]:
+    """By frame, known frames that show some of its blocks better than its neighbours do: shots alternate, pages come
+    back (Wiegand, Zhang and Girod, "Long-term memory motion-compensated prediction", IEEE TCSVT 9(1), 1999).
+    """
+    small, side = _smaller(luma, COARSEST), BLOCK // COARSEST
+    found: dict[int, tuple[int, ...]] = {}
+    known: list[int] = []
+    for turns in order:
+        for turn in turns:
+            others = [frame for frame in known if frame not in turn.known]
+            if others:
+                squares = (small[[*turn.known, *others]] - small[turn.frame]).square_()
+                differences = F.avg_pool2d(squares[:, None], side).flatten(1).add_(LEAST_DIFFERENCE).log2_().numpy()
+                best = differences[: len(turn.known)].min(0)
+                found[turn.frame] = _chosen_farther(others, differences[len(turn.known) :], best)
+        known += [turn.frame for turn in turns]
+    return found
+
+
+def _chosen_farther(others: Sequence[int], differences: Luma, best: Luma) -> tuple[int, ...]:
+    """At most FARTHER, each the one that lessens differences (others, blocks) most, which are logarithms; best: those
+    that there are without them.
+    """
+    chosen: list[int] = []
+    while len(chosen) < FARTHER:
+        gains = np.maximum(best - differences, 0).sum(1)
+        if gains.max() < LEAST_HALVINGS:
+            break
+        chosen.append(int(gains.argmax()))
+        best = np.minimum(best, differences[chosen[-1]])
+    return tuple(others[number] for number in chosen)
+
+
+def _palette(turn: Turn, seen: Sequence[int], found: dict[tuple[int, int], list[tuple[int, int]]]) -> tuple[Entry, ...]:
+    """Unshifted first, then the shifts, then means of both sides, then frames farther away. seen: all frames."""
+    moving = [[Source(known, *s) for s in found[turn.frame, known] if s != (0, 0)] for known in seen]
+    singles, sides = [Source(known) for known in turn.known], moving[: len(turn.known)]
+    entries = [Entry(source) for source in singles] + [Entry(source) for side in sides for source in side]
     if len(singles) == 2:
         entries.append(Entry(singles[0], singles[1]))
-        entries += [Entry(a, b) for a, b in zip(*(side[:2] for side in moving), strict=False)]
+        entries += [Entry(a, b) for a, b in zip(*(side[:2] for side in sides), strict=False)]
+    for known, side in list(zip(seen, moving, strict=True))[len(singles) :]:
+        entries += [Entry(source) for source in (Source(known), *side)]
     return tuple(entries)
