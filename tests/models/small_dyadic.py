@@ -10,6 +10,7 @@ import torch
 
 from vsearch.models.dyadic import DyadicCodec
 from vsearch.models.dyadic_layers import LEVELS, DyadicNetworks, DyadicShape
+from vsearch.models.dyadic_reader import Layout
 from vsearch.models.motion import BLOCK_VALUES
 from vsearch.training.dyadic import export_dyadic
 
@@ -17,6 +18,7 @@ SMALL = DyadicShape(
     groups=(4, 4, 4, 4), context_width=8, predicted=8, encoder_widths=(8, 8, 8), decoder_widths=(8, 8, 8)
 )
 WHOLE = replace(SMALL, whole=True, spread=True, layers=2)
+CODED = replace(WHOLE, layout=Layout(coded_palettes=True))
 TIERS = {"low": 8, "default": 20, "high": 40}
 
 

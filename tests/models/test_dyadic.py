@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tests.models.small_dyadic import SMALL, TIERS, WHOLE, small_dyadic, small_networks
+from tests.models.small_dyadic import CODED, SMALL, TIERS, WHOLE, small_dyadic, small_networks
 from vsearch.bitstream import read_chunk, write_chunk, write_varints, zigzag
 from vsearch.errors import InputError, LatentError
 from vsearch.models.dyadic import DyadicCodec
@@ -53,7 +53,7 @@ from vsearch.records import Latents
 from vsearch.training.dyadic import export_dyadic
 
 
-@pytest.fixture(scope="module", params=[SMALL, WHOLE], ids=["float64", "whole"])
+@pytest.fixture(scope="module", params=[SMALL, WHOLE, CODED], ids=["float64", "whole", "coded palettes"])
 def codec(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> DyadicCodec:
     return small_dyadic(tmp_path_factory.mktemp("codec"), shape=request.param)
 
@@ -111,14 +111,13 @@ def test_what_the_encoder_chose_is_what_its_chunk_holds(codec: DyadicCodec, effo
         assert np.array_equal(codec.unpack(codec.pack(plain)).values, latents.values)
 
 
-def left_out(codec: DyadicCodec, data: bytes) -> list[int]:
-    """How many groups each frame of a chunk leaves out, in the order of turns."""
-    order = rounds(read_chunk(data).shape[0])
-    groups = len(codec.shape.groups)
-    heads = read_entries(
-        Payload.read(read_chunk(data).payload, retouched=codec.shape.retouched).palettes, order, groups=groups
-    )
-    return [heads[turn.frame].left_out for turns in order for turn in turns]
+def left_out(codec: DyadicCodec, latents: Latents) -> dict[int, int]:
+    """How many groups each frame of a chunk leaves out, if any."""
+    values = np.ascontiguousarray(latents.values.transpose(0, 2, 3, 1)).astype(np.float32)
+    entries = palettes(np.empty((0, 0, 0), np.float32), rounds(len(values)), EFFORTS["fast"])
+    writer = ChunkWriter(values, codec.rate(latents.level), entries, codec.shape.layout, free=False)
+    writer.write(bytes(4))
+    return writer.left_out
 
 
 def test_groups_that_are_as_predicted_are_left_out_and_come_back(codec: DyadicCodec) -> None:
@@ -128,7 +127,7 @@ def test_groups_that_are_as_predicted_are_left_out_and_come_back(codec: DyadicCo
         latents.values[0, 4 * group :] = 0
         latents.values[1:, 4 * group :] = latents.values[1, 4 * group :]
         data = codec.pack(latents)
-        assert left_out(codec, data)[0] == 4 - group
+        assert left_out(codec, latents)[0] == 4 - group
         assert np.array_equal(codec.unpack(data).values, latents.values)
     some = [codec.pack(random_latents(codec, 5, frames=6)), data, data]
     assert np.array_equal(codec.unpack_many(some)[1].values, latents.values)
@@ -140,7 +139,7 @@ def test_the_writer_leaves_out_what_is_not_worth_its_bits(
 ) -> None:
     wanted = np.full((1, 4, 3, SMALL.channels), 2.0, np.float32)
     wanted[..., 8:12], wanted[..., 12:] = third, fourth
-    writer = ChunkWriter(wanted, codec.rate(20), {0: ()}, free=True)
+    writer = ChunkWriter(wanted, codec.rate(20), {0: ()}, codec.shape.layout, free=True)
     values = writer.write(bytes(4)).values
     assert writer.left_out == expected
     assert values.any((0, 1, 2)).tolist() == [True] * 8 + [third > 1] * 4 + [fourth > 1] * 4
@@ -153,9 +152,11 @@ def test_frames_of_a_round_that_leave_out_more_and_less_come_back(codec: DyadicC
         wanted[frame, ..., begin:] = 0
     rate = codec.rate(20)
     entries = palettes(np.empty((0, 0, 0), np.float32), rounds(9), EFFORTS["fast"])
-    writer = ChunkWriter(wanted, replace(rate, weights=np.full(SMALL.channels, 500.0)), entries, free=True)
+    writer = ChunkWriter(
+        wanted, replace(rate, weights=np.full(SMALL.channels, 500.0)), entries, codec.shape.layout, free=True
+    )
     coded = writer.write(bytes.fromhex(codec.model_id[:8]))
-    assert set(left_out(codec, coded.chunk(None))) == {0, 1, 2}
+    assert set(writer.left_out.values()) == {1, 2}
     assert writer.left_out.keys() >= {2, 3, 5, 6}
     assert np.array_equal(codec.unpack(coded.chunk(None)).values, coded.values.transpose(0, 3, 1, 2))
 

@@ -29,6 +29,7 @@ def test_a_chunk_kept_from_earlier_decodes_to_the_latents_kept_with_it(chunk: Pa
         ("dyadic-2", "f340b4a66ec964ac82f59e5a8245506243a6a6b3f737cdceb1f436c4f9223618"),
         ("dyadic-3", "aeaa0604b83e9edcac3967837ecf6f649b14eb85ece3e34010e932b0d3cdfe2b"),  # in whole numbers
         ("dyadic-4", "24c2143138a9edfc7e06a7f91a1aae9c31971b20b8b864bf7c720f110878de6f"),  # retouched
+        ("dyadic-5", "2a277e822d32dcc454a28a9b775658a739fd26597b8c84308674fb3e3acb9f6d"),  # palettes are coded
     ],
 )
 def test_each_codec_has_such_a_chunk_and_its_model_keeps_its_identity(kept: str, model_id: str) -> None:

@@ -17,7 +17,7 @@ from vsearch.errors import LatentError
 from vsearch.models import load_codec, shipped_codec
 from vsearch.models.base import LatentCodec
 from vsearch.models.dyadic import DyadicCodec
-from vsearch.models.dyadic_reader import Payload
+from vsearch.models.dyadic_reader import Layout, Payload
 from vsearch.models.entropy import Tables
 from vsearch.models.retouch import (
     DIAGONAL,
@@ -34,6 +34,7 @@ from vsearch.models.retoucher import Sample, best_retouching, sampled_frames
 from vsearch.training.retouching import counted_detail, plain_detail
 from vsearch.training.tables import laplace_pair
 
+RETOUCHED = Layout(retouched=True)
 KEPT = Path(__file__).parents[1] / "data" / "dyadic-4"
 CODING = DetailTables.of(Tables.from_counts(*laplace_pair()), plain_detail())
 
@@ -45,7 +46,7 @@ def codec() -> LatentCodec:
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> DyadicCodec:
-    return small_dyadic(tmp_path_factory.mktemp("model"), shape=replace(SMALL, retouched=True))
+    return small_dyadic(tmp_path_factory.mktemp("model"), shape=replace(SMALL, layout=RETOUCHED))
 
 
 def random_retouching(seed: int, size: tuple[int, int], *, others: bool = True, step: int = 9) -> Retouching:
@@ -120,10 +121,10 @@ def test_retouching_that_cannot_be_read_is_noticed_when_pictures_are_decoded(cod
 
 def test_lengths_beyond_the_end_of_a_payload_are_refused() -> None:
     whole = Payload(20, b"abc", b"words", b"how").joined()
-    assert Payload.read(whole, retouched=True) == Payload(20, b"abc", b"words", b"how")
+    assert Payload.read(whole, RETOUCHED) == Payload(20, b"abc", b"words", b"how")
     for cut in range(len(whole) - len(b"words")):
         with pytest.raises(LatentError, match="cut off"):
-            Payload.read(whole[:cut], retouched=True)
+            Payload.read(whole[:cut], RETOUCHED)
 
 
 @pytest.mark.parametrize(

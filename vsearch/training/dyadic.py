@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from torch.nn import functional as F
 from vsearch.errors import InputError
 from vsearch.models.dyadic import MAX_DEPTH, DyadicCodec
 from vsearch.models.dyadic_layers import LEVELS, LEVELS_AN_ANCHOR, DyadicNetworks, anchor_weights
+from vsearch.models.dyadic_reader import Layout
 from vsearch.models.dyadic_writer import CODEC_ID
 from vsearch.models.layers import SCALE_STEP
 from vsearch.models.motion import BLOCK, BLOCK_VALUES
@@ -178,9 +179,9 @@ def export_dyadic(
         "encoder_widths": list(shape.encoder_widths),
         "decoder_widths": list(shape.decoder_widths),
         "decoder_depths": list(shape.decoder_depths),
-        **({"retouched": True} if shape.retouched else {}),
+        **{name: True for name, said in asdict(shape.layout).items() if said},
     }
-    if shape.retouched:
+    if shape.layout.retouched:
         tensors |= detail or plain_detail()
     files = write_model(
         folder,
@@ -319,7 +320,7 @@ def finish(
     export = partial(export_dyadic, folder=folder, maps=maps, costs=costs, tiers=tiers, training=training)
     files = export(networks)
     networks = grown(networks, recipe).eval().requires_grad_(False)
-    networks.shape = replace(networks.shape, retouched=True)
+    networks.shape = replace(networks.shape, layout=Layout(coded_palettes=True, retouched=True))
     networks.prediction.requires_grad_(True)
     for number in range(len(recipe.steps)):
         if recipe.polish_steps and number == len(recipe.steps) - 1:

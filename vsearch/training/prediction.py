@@ -51,7 +51,7 @@ def observe(codec: DyadicCodec, frames: NDArray[np.uint8], level: int, *, free: 
     wanted = np.clip(codec.analyse(frames) * codec.up(level), -LATENT_LIMIT, LATENT_LIMIT)
     luma = np.einsum("tchw,c->thw", frames.astype(np.float32), LUMA)
     entries = palettes(luma, rounds(len(frames)), EFFORTS["default"])
-    writer = ChunkWriter(wanted if free else np.rint(wanted), rate, entries, free=free)
+    writer = ChunkWriter(wanted if free else np.rint(wanted), rate, entries, codec.shape.layout, free=free)
     values = writer.write(b"\0\0\0\0").values
     predictions = [writer.predictions[i] for i in range(len(frames))]
     ends = np.cumsum(codec.shape.groups)
