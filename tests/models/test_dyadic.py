@@ -22,8 +22,8 @@ from vsearch.bitstream import read_chunk, write_chunk, write_varints, zigzag
 from vsearch.errors import InputError, LatentError
 from vsearch.models.dyadic import DyadicCodec
 from vsearch.models.dyadic_layers import LEVELS, DyadicShape, anchor_weights
-from vsearch.models.dyadic_reader import Payload, Rate, read_entries, read_map
-from vsearch.models.dyadic_writer import EFFORTS, MAP_BITS, ChunkWriter, smooth, write_map
+from vsearch.models.dyadic_reader import Payload, Rate, read_entries
+from vsearch.models.dyadic_writer import EFFORTS, MAP_BITS, ChunkWriter, smooth
 from vsearch.models.entropy import (
     GUARD,
     MEAN_STEPS,
@@ -47,6 +47,7 @@ from vsearch.models.motion import (
     predict,
 )
 from vsearch.models.order import rounds
+from vsearch.models.palettes import read_map, write_map
 from vsearch.models.shifts import palettes
 from vsearch.models.weights import ModelFiles, write_model
 from vsearch.records import Latents
@@ -573,9 +574,10 @@ def test_maps_expect_what_the_format_says(codec: DyadicCodec, seed: int, h: int,
     choice = np.repeat(rng.integers(0, 3, (h, w)), rng.integers(1, 3), 1)[:, :w].astype(np.uint8)
     expected = expected_choices(choice)
     assert all(expected[y, x] == expected_by_the_rule(choice, y, x) for y in range(h) for x in range(w))
-    coder = SymbolWriter(codec.tables)
-    write_map(coder, Guess(tuple(Entry(Source(i)) for i in range(3)), choice))
-    assert np.array_equal(read_map(SymbolReader(codec.tables, coder.bytes()), 3, h, w), choice)
+    for listed in (True, False):
+        coder = SymbolWriter(codec.tables)
+        write_map(coder, Guess(tuple(Entry(Source(i)) for i in range(3)), choice), listed=listed)
+        assert np.array_equal(read_map(SymbolReader(codec.tables, coder.bytes()), 3, (h, w), listed=listed), choice)
     costs = rng.uniform(0, 8, (4, h, w)).astype(np.float32)
     smoothed = smooth(costs)
     for y, x in np.ndindex(h, w):

@@ -33,13 +33,11 @@ from vsearch.models.motion import (
     Proxy,
     Shorts,
     Source,
-    begun_map,
-    ended_map,
     predict,
     predict_all,
 )
 from vsearch.models.order import Turn, rounds
-from vsearch.models.palettes import is_plain, leaves, plain_guess, read_guesses
+from vsearch.models.palettes import is_plain, leaves, plain_guess, read_guesses, read_map
 
 Integers = NDArray[np.int64]
 PALETTE_BITS = 5  # of the number that begins a palette: how many entries it has
@@ -295,7 +293,7 @@ class _OpenChunk:
             if entries is None:
                 found.append(plain_guess(turn, (h, w)))
             else:
-                found.append(Guess(entries, read_map(self.reader, len(entries), h, w)))
+                found.append(Guess(entries, read_map(self.reader, len(entries), (h, w), listed=True)))
         return found
 
     def staying(self, frames: Sequence[int], plan: StepPlan) -> NDArray[np.bool_]:
@@ -414,23 +412,6 @@ class Payload:
         listed = iter([payload[start:stop] for start, stop in pairwise(cuts)])
         palettes = None if layout.coded_palettes else next(listed)
         return cls(level, palettes, payload[cuts[-1] :], next(listed) if layout.retouched else None)
-
-
-def read_map(reader: SymbolReader, n: int, h: int, w: int) -> NDArray[np.uint8]:
-    """The palette map of one frame with `n` entries, (h, w)."""
-    share = int(reader.uniform(1, 256)[0])
-    same = reader.flags(h * w, (share + 0.5) / 256)
-    others = iter(reader.uniform(int((~same).sum()), n + 1).tolist())
-    as_expected = iter(same.tolist())
-    row = w + 1
-    choices = begun_map(w)
-    for _ in range(h):
-        choices.append(0)
-        for _ in range(w):
-            left = choices[-1]
-            expected = choices[-row] if left == choices[-row - 1] else left
-            choices.append(expected if next(as_expected) else next(others))
-    return ended_map(choices, h, w)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

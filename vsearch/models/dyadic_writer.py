@@ -50,10 +50,9 @@ from vsearch.models.motion import (
     Source,
     begun_map,
     ended_map,
-    expected_choices,
 )
 from vsearch.models.order import Turn, rounds
-from vsearch.models.palettes import is_plain, leaves, plain_entry, write_guesses
+from vsearch.models.palettes import is_plain, leaves, plain_entry, write_guesses, write_map
 from vsearch.models.shifts import Effort, palettes
 
 CODEC_ID = 2
@@ -171,14 +170,7 @@ class ChunkWriter:
         turns = self._order[depth]
         frames = [turn.frame for turn in turns]
         guesses = [self._guess(turn) for turn in turns]
-        if self._layout.coded_palettes:
-            known, plain_before = sorted(self._known.latents), sum(is_plain(*earlier) for earlier in self._guesses)
-            write_guesses(self._coder, turns, guesses, known, plain_before=plain_before)
-        else:
-            for turn, guess in zip(turns, guesses, strict=True):
-                if not is_plain(turn, guess):
-                    write_map(self._coder, guess)
-        self._guesses += zip(turns, guesses, strict=True)
+        self._say(turns, guesses)
         predictions = self._known.predict(guesses, frames)
         self.predictions.update(zip(frames, predictions, strict=True))
         latents = np.zeros((len(turns), *self._values.shape[1:]), np.int16)
@@ -198,6 +190,17 @@ class ChunkWriter:
                 choices.fill(number, step.values)
         self._values[frames] = latents
         self._known.learn(frames, latents)
+
+    def _say(self, turns: Sequence[Turn], guesses: Sequence[Guess]) -> None:
+        """Where blocks of the frames of a round come from. Palettes that are listed are written at the end."""
+        if self._layout.coded_palettes:
+            plain_before = sum(is_plain(turn, guess) for turn, guess in self._guesses)
+            write_guesses(self._coder, turns, guesses, sorted(self._known.latents), plain_before=plain_before)
+        else:
+            for turn, guess in zip(turns, guesses, strict=True):
+                if not is_plain(turn, guess):
+                    write_map(self._coder, guess, listed=True)
+        self._guesses += zip(turns, guesses, strict=True)
 
     def _prices_left(self, frames: Sequence[int], plan: StepPlan, choices: Choices) -> NDArray[np.float64]:
         """What it costs each frame present that its channels from this step on are what is predicted of them: bits that
@@ -375,16 +378,6 @@ def smooth(costs: NDArray[np.float32]) -> NDArray[np.uint8]:
             own, limit, prices = next(best), next(limits), next(by_block)
             choices.append(expected if prices[expected] <= limit else own)
     return ended_map(choices, h, w)
-
-
-def write_map(coder: SymbolWriter, guess: Guess) -> None:
-    """The palette map of one frame: how often it is as expected, where, and what it is elsewhere."""
-    choice = guess.choice.astype(np.int64)
-    same = choice == expected_choices(guess.choice)
-    share = min(255, int(same.mean() * 256))
-    coder.uniform(np.array([share]), 256)
-    coder.flags(same.ravel(), (share + 0.5) / 256)
-    coder.uniform(choice[~same], len(guess.entries) + 1)
 
 
 def near_boundary(x: NDArray[np.float64]) -> NDArray[np.bool_]:

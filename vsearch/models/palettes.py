@@ -20,7 +20,7 @@ from vsearch.models.order import Turn
 HELD, TWO, NEAR, MOVED = (share / 512 for share in (180, 36, 425, 360))
 COUNT_MEAN, COUNT_SCALE = 5 * MEAN_STEPS // 2, 21  # of how many entries a palette has
 SHIFT_SCALE = 34  # about no shift
-SHARES = 32  # of a map, how often blocks are as expected
+SHARES, LISTED_SHARES = 32, 256  # of a map, how often blocks are as expected
 LEAVES_EARLY, LEAVES_LAST = 20 / 512, 180 / 512  # that a frame leaves its groups out from one on, by which one that is
 
 Integers = NDArray[np.int64]
@@ -146,24 +146,27 @@ def _read_frames(reader: SymbolReader, owners: Sequence[Turn], known: Sequence[i
         raise LatentError("a chunk predicts from what is not known: the library is damaged there") from error
 
 
-def write_map(coder: SymbolWriter, guess: Guess) -> None:
-    """How often blocks are as expected, where, and what they are elsewhere."""
+def write_map(coder: SymbolWriter, guess: Guess, *, listed: bool = False) -> None:
+    """How often blocks are as expected, where, and what they are elsewhere. listed: of a palette that is listed."""
     choice, expected = guess.choice.astype(np.int64), expected_choices(guess.choice)
-    same = choice == expected
-    share = min(SHARES - 1, int(same.mean() * SHARES))
-    coder.uniform(np.array([share]), SHARES)
-    coder.flags(same.ravel(), (share + 0.5) / SHARES)
-    coder.uniform((choice - (choice > expected))[~same], len(guess.entries))  # the expected one is none of them
+    same, shares = choice == expected, LISTED_SHARES if listed else SHARES
+    share = min(shares - 1, int(same.mean() * shares))
+    coder.uniform(np.array([share]), shares)
+    coder.flags(same.ravel(), (share + 0.5) / shares)
+    if listed:
+        coder.uniform(choice[~same], len(guess.entries) + 1)
+    else:
+        coder.uniform((choice - (choice > expected))[~same], len(guess.entries))  # the expected one is none of them
 
 
-def read_map(reader: SymbolReader, n: int, size: tuple[int, int]) -> NDArray[np.uint8]:
+def read_map(reader: SymbolReader, n: int, size: tuple[int, int], *, listed: bool = False) -> NDArray[np.uint8]:
     """A map of `n` entries, (h, w)."""
-    h, w = size
-    share = int(reader.uniform(1, SHARES)[0])
-    same = reader.flags(h * w, (share + 0.5) / SHARES)
-    others = iter(reader.uniform(int((~same).sum()), n).tolist())
+    (h, w), shares = size, LISTED_SHARES if listed else SHARES
+    share = int(reader.uniform(1, shares)[0])
+    same = reader.flags(h * w, (share + 0.5) / shares)
+    others = iter(reader.uniform(int((~same).sum()), n + 1 if listed else n).tolist())
     as_expected = iter(same.tolist())
-    row = w + 1
+    row, skips = w + 1, not listed
     choices = begun_map(w)
     for _ in range(h):
         choices.append(0)
@@ -174,5 +177,5 @@ def read_map(reader: SymbolReader, n: int, size: tuple[int, int]) -> NDArray[np.
                 choices.append(expected)
             else:
                 other = next(others)
-                choices.append(other + (other >= expected))
+                choices.append(other + (skips and other >= expected))
     return ended_map(choices, h, w)
