@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +16,14 @@ from tests.models.test_dyadic import moving
 from vsearch.bitstream import read_chunk, write_chunk
 from vsearch.errors import LatentError
 from vsearch.models.dyadic import DyadicCodec
-from vsearch.models.dyadic_reader import Layout, Payload
+from vsearch.models.dyadic_reader import Payload
 from vsearch.models.dyadic_writer import ROUND_WEIGHTS, ChunkWriter, Coded, weights_of_blocks, worthwhile
-from vsearch.models.entropy import SymbolReader, SymbolWriter
+from vsearch.models.entropy import Correction, SymbolReader, SymbolWriter, write_corrections
 from vsearch.models.motion import MAX_PALETTE, REACH, Entry, Guess, Source
 from vsearch.models.order import Turn, rounds
 from vsearch.models.palettes import is_plain, plain_guess, read_guesses, write_guesses
 from vsearch.models.shifts import FARTHER, Effort, farther, palettes
+from vsearch.models.weights import write_model
 
 KEPT = Path(__file__).parents[1] / "data" / "dyadic-5"
 
@@ -60,8 +62,7 @@ class GuessingWriter(ChunkWriter):
         self.said: dict[int, Guess] = {}
 
     def _guess(self, turn: Turn) -> Guess:
-        known = sorted(frame for turns in self._order for frame in self._known.latents)
-        self.said[turn.frame] = random_guess(turn, sorted(set(known)), self._size[1:3], self.rng)
+        self.said[turn.frame] = random_guess(turn, sorted(self._known.latents), self._size[1:3], self.rng)
         return self.said[turn.frame]
 
 
@@ -103,7 +104,10 @@ def test_guesses_of_a_round_come_back(codec: DyadicCodec, seed: int, frames: int
     coder = SymbolWriter(codec.tables)
     before = int(rng.integers(0, len(known) + 1))
     write_guesses(coder, order[depth], guesses, known, plain_before=before)
-    back = read_guesses(SymbolReader(codec.tables, coder.bytes()), order[depth], known, (h, w), plain_before=before)
+    back, plain = read_guesses(
+        SymbolReader(codec.tables, coder.bytes()), order[depth], known, (h, w), plain_before=before
+    )
+    assert plain == sum(is_plain(turn, guess) for turn, guess in zip(order[depth], guesses, strict=True))
     for turn, said, read in zip(order[depth], guesses, back, strict=True):
         assert is_plain(turn, said) == is_plain(turn, read)
         assert said.entries == read.entries or is_plain(turn, said)
@@ -116,7 +120,7 @@ def test_any_bytes_are_guesses_from_known_frames_or_an_error(codec: DyadicCodec,
     order = rounds(17)
     known = sorted(turn.frame for turns in order[:depth] for turn in turns)
     try:
-        guesses = read_guesses(
+        guesses, _ = read_guesses(
             SymbolReader(codec.tables, data), order[depth], known, (3, 4), plain_before=len(known) // 2
         )
     except LatentError:
@@ -136,16 +140,12 @@ def test_a_chunk_whose_words_are_others_is_an_error_or_other_latents(codec: Dyad
     for _ in range(60):
         payload = bytearray(chunk.payload)
         payload[int(rng.integers(4, len(payload)))] ^= 1 << int(rng.integers(8))
-        forged = write_chunk(type(chunk)(**{**_fields(chunk), "payload": bytes(payload)}))
+        forged = write_chunk(replace(chunk, payload=bytes(payload)))
         try:
             assert codec.unpack(forged).values.shape == (9, SMALL.channels, 3, 4)
         except LatentError:
             refused += 1
     assert refused > 5
-
-
-def _fields(chunk: object) -> dict[str, object]:
-    return {name: getattr(chunk, name) for name in type(chunk).__dataclass_fields__}  # type: ignore[attr-defined]
 
 
 def test_the_kept_chunk_says_every_kind_of_entry() -> None:
@@ -170,8 +170,34 @@ def test_layouts_differ_in_where_palettes_are(tmp_path: Path) -> None:
     )
     assert listed.palettes
     assert coded.palettes is None
-    with pytest.raises(LatentError, match="cut off"):
-        Payload.read(read_chunk(chunks[1]).payload[:1], Layout(coded_palettes=False, retouched=True))
+    for chunk, other in zip(chunks, (coding, listing), strict=True):
+        prefix = bytes.fromhex(other.model_id[:8])
+        with pytest.raises(LatentError):
+            other.unpack(write_chunk(replace(read_chunk(chunk), model_prefix=prefix)))
+
+
+def test_a_model_with_too_few_scales_for_coded_palettes_is_refused(codec: DyadicCodec, tmp_path: Path) -> None:
+    files = codec._files
+    tensors = dict(files.numpy())
+    rows = len(tensors["tables.wide"]) - 8 * 6  # six scales fewer, 34 that stay
+    tensors["tables.wide"] = tensors["tables.wide"][:rows]
+    few = write_model(
+        tmp_path, kind="codec", family="dyadic", decode=files.decode, search={}, training={}, tensors=tensors
+    )
+    with pytest.raises(LatentError, match="scales"):
+        DyadicCodec(few)
+
+
+def test_a_correction_of_a_group_that_was_left_out_is_an_error(codec: DyadicCodec) -> None:
+    wanted = np.full((1, 4, 3, SMALL.channels), 2.0, np.float32)
+    wanted[..., 8:] = 0.1
+    writer = ChunkWriter(wanted, codec.rate(20), {0: ()}, codec.shape.layout, free=True)
+    chunk = read_chunk(writer.write(bytes.fromhex(codec.model_id[:8])).chunk(None))
+    assert writer.left_out == {0: 2}
+    for channel in (8, 15):
+        listed = write_corrections([Correction(channel, is_scale=True, index=3)])
+        with pytest.raises(LatentError, match="does not code"):
+            codec.unpack(write_chunk(replace(chunk, corrections=listed)))
 
 
 # What the writer says

@@ -37,6 +37,7 @@ from vsearch.models.entropy import LATENT_LIMIT, Tables
 from vsearch.models.exact import HALVED, ExactPrediction, TableNetwork, step_plans
 from vsearch.models.layers import BLOCK, Network, placed
 from vsearch.models.motion import BLOCK_VALUES, FLAGS, Maps
+from vsearch.models.palettes import SHIFT_SCALE
 from vsearch.models.retouch import DetailTables, Retouching
 from vsearch.models.retoucher import Sample, best_retouching, sampled_frames
 from vsearch.models.shifts import Effort
@@ -91,6 +92,8 @@ class DyadicCodec:
         self._tensors = files.numpy()
         _check_tensors(files, self._tensors, self.shape)
         self.tables = Tables.from_counts(self._tensors["tables.narrow"], self._tensors["tables.wide"])
+        if self.shape.layout.coded_palettes and self.tables.n_scales <= SHIFT_SCALE:
+            raise LatentError(f"{files.folder}: the weights do not fit the card (palettes need tables of more scales)")
         self._retouching = lru_cache(maxsize=RETOUCHINGS_KEPT)(Retouching.read)
         self._detail_tables = DetailTables.of(self.tables, self._tensors) if self.shape.layout.retouched else None
         self.rate = lru_cache(maxsize=LEVELS)(self._rate)

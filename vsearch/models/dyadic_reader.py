@@ -39,7 +39,6 @@ from vsearch.models.motion import (
 from vsearch.models.order import Turn, rounds
 from vsearch.models.palettes import is_plain, leaves, plain_guess, read_guesses, read_map
 
-Integers = NDArray[np.int64]
 PALETTE_BITS = 5  # of the number that begins a palette: how many entries it has
 LOCKSTEP_BLOCKS = 64 * 144  # blocks a network call at most: their features fit the caches
 
@@ -274,7 +273,7 @@ class _OpenChunk:
     retouching: bytes
     corrections: dict[tuple[int, int], list[Correction]]
     known: Knowledge = field(init=False)
-    plain: int = 0  # guesses so far
+    plain: int = 0  # guesses of earlier rounds that were said to be
 
     def __post_init__(self) -> None:
         self.known = Knowledge(self.rate.maps)
@@ -284,8 +283,8 @@ class _OpenChunk:
         h, w = self.values.shape[1:3]
         if self.heads is None:
             known = sorted(self.known.latents)
-            guesses = read_guesses(self.reader, turns, known, (h, w), plain_before=self.plain)
-            self.plain += sum(map(is_plain, turns, guesses))
+            guesses, plain = read_guesses(self.reader, turns, known, (h, w), plain_before=self.plain)
+            self.plain += plain
             return guesses
         found = []
         for turn in turns:
@@ -299,11 +298,10 @@ class _OpenChunk:
     def staying(self, frames: Sequence[int], plan: StepPlan) -> NDArray[np.bool_]:
         """Which of some frames that have not left yet are coded in a step."""
         groups = len(self.rate.network.groups)
+        if self.heads is None and plan.half is not None:
+            return np.ones(len(frames), bool)
         if self.heads is None:
-            may_leave = plan.half is None
-            return (
-                ~self.reader.flags(len(frames), leaves(plan.group, groups)) if may_leave else np.ones(len(frames), bool)
-            )
+            return ~self.reader.flags(len(frames), leaves(plan.group, groups))
         return np.array([groups - self.heads[frame].left_out > plan.group for frame in frames], bool)
 
     def correct(

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import chain, repeat
 
 import numpy as np
 import torch
@@ -155,6 +156,7 @@ class ChunkWriter:
         self._coder = SymbolWriter(rate.tables)
         self._corrections: list[Correction] = []
         self._guesses: list[tuple[Turn, Guess]] = []
+        self._plain = 0  # of them
         self.left_out: dict[int, int] = {}
         self.predictions: dict[int, Prediction] = {}
 
@@ -194,8 +196,8 @@ class ChunkWriter:
     def _say(self, turns: Sequence[Turn], guesses: Sequence[Guess]) -> None:
         """Where blocks of the frames of a round come from. Palettes that are listed are written at the end."""
         if self._layout.coded_palettes:
-            plain_before = sum(is_plain(turn, guess) for turn, guess in self._guesses)
-            write_guesses(self._coder, turns, guesses, sorted(self._known.latents), plain_before=plain_before)
+            write_guesses(self._coder, turns, guesses, sorted(self._known.latents), plain_before=self._plain)
+            self._plain += sum(map(is_plain, turns, guesses))
         else:
             for turn, guess in zip(turns, guesses, strict=True):
                 if not is_plain(turn, guess):
@@ -315,7 +317,7 @@ def weights_of_blocks(
         return np.full(wanted.shape[:3], ALONE_WEIGHT, np.float32)
     out = np.empty(wanted.shape[:3], np.float32)
     few, weights = wanted[..., :WATCHED], weights[:WATCHED]
-    for round_weight, turns in zip(ROUND_WEIGHTS, reversed(order), strict=False):
+    for round_weight, turns in zip(chain(ROUND_WEIGHTS, repeat(ROUND_WEIGHTS[-1])), reversed(order), strict=False):
         for turn in turns:
             first = 0 if turn.before is None else turn.before + 1
             last = len(wanted) if turn.after is None else turn.after

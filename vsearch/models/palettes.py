@@ -23,8 +23,6 @@ SHIFT_SCALE = 34  # about no shift
 SHARES, LISTED_SHARES = 32, 256  # of a map, how often blocks are as expected
 LEAVES_EARLY, LEAVES_LAST = 20 / 512, 180 / 512  # that a frame leaves its groups out from one on, by which one that is
 
-Integers = NDArray[np.int64]
-
 
 def plain_entry(turn: Turn) -> Entry | None:
     """What holds for every block where a palette says nothing: the frame is its first neighbour, or knows none."""
@@ -59,7 +57,7 @@ def write_guesses(
     coder: SymbolWriter, turns: Sequence[Turn], guesses: Sequence[Guess], known: Sequence[int], *, plain_before: int
 ) -> None:
     """Of the frames of one round. known: all frames of earlier rounds, ascending; plain_before: how many of them had
-    plain guesses.
+    plain guesses. Held entries have one source, unshifted.
     """
     plain = [is_plain(turn, guess) for turn, guess in zip(turns, guesses, strict=True)]
     coder.flags(np.array(plain), plain_share(plain_before, len(known)))
@@ -95,8 +93,10 @@ def write_guesses(
 
 def read_guesses(
     reader: SymbolReader, turns: Sequence[Turn], known: Sequence[int], size: tuple[int, int], *, plain_before: int
-) -> list[Guess]:
-    """What `write_guesses` wrote. size: (h, w) blocks. Raises LatentError for what cannot be of such frames."""
+) -> tuple[list[Guess], int]:
+    """What `write_guesses` wrote, and how many guesses were said to be plain. size: (h, w) blocks. Raises LatentError
+    for what cannot be of such frames.
+    """
     plain = reader.flags(len(turns), plain_share(plain_before, len(known)))
     counts = np.zeros(len(turns), np.int64)
     n = int((~plain).sum())
@@ -129,7 +129,7 @@ def read_guesses(
         own = tuple(next(entries) for _ in range(count))
         choice = read_map(reader, count, size) if count else np.zeros(size, np.uint8)
         guesses.append(plain_guess(turn, size) if nothing else Guess(own, choice))
-    return guesses
+    return guesses, int(plain.sum())
 
 
 def _read_frames(reader: SymbolReader, owners: Sequence[Turn], known: Sequence[int]) -> list[int]:

@@ -55,7 +55,7 @@ def best_shifts(luma: Luma, pairs: Sequence[tuple[int, int]]) -> tuple[NDArray[n
 
 
 def _worth_looking(luma: Luma, frames: NDArray[np.intp], known: NDArray[np.intp]) -> NDArray[np.bool_]:
-    """The blocks of each pair that differ enough from those in their place, at most `LOOKED_SHARE` of them: (n, h, w).
+    """The blocks of each pair that differ enough from those in their place, (n, h, w): hardly more than `LOOKED_SHARE`.
     The palette is for what many blocks want, and those that differ most show it.
     """
     small = _smaller(luma, COARSEST)
