@@ -108,7 +108,7 @@ def edited_copies() -> tuple[EditedCopy, ...]:
     """Queries whose answer is known."""
     return (
         EditedCopy("small", "night-train", 2, 8, "half the size, strongly compressed", halved, crf=36),
-        EditedCopy("cropped", "day-and-night", 4, 10, "the middle 3/4 of the picture", cropped),
+        EditedCopy("cropped", "day-and-night", 8, 14, "the middle 3/4 of the picture", cropped),
         EditedCopy("mirrored", "sea", 3, 9, "left and right exchanged", mirrored),
         EditedCopy("pale", "lava-lamp", 4, 10, "brighter, with less contrast", pale),
         EditedCopy("grey", "night-train", 9, 15, "without colour", grey),
