@@ -88,7 +88,7 @@ def test_a_stored_range_is_looked_at_as_a_file_is(place: Path) -> None:
     assert found["here"].details > 40
 
 
-@pytest.mark.parametrize("parts", [[(0, 3)], [(6, 8)], [(0, 1), (7, 8)]])
+@pytest.mark.parametrize("parts", [[(7, 9)], [(6, 8)], [(0, 1), (7, 8)]])
 def test_a_hit_stays_among_the_clips_in_which_it_is_sought(
     place: Path, query: Path, tmp_path: Path, parts: list[tuple[int, int]]
 ) -> None:
